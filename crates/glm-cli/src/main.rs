@@ -1,0 +1,3 @@
+//! `glmtune`: fine-tune, evaluate and chat with ChatGLM models.
+
+fn main() {}

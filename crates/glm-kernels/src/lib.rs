@@ -1,0 +1,1 @@
+//! CPU kernels of glmtune: slices in, slices out.

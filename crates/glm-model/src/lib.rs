@@ -1,0 +1,1 @@
+//! The ChatGLM network, its weights, quantization and adapters.
