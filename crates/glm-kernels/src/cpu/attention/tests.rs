@@ -1,0 +1,69 @@
+use super::*;
+use proptest::prelude::*;
+
+fn wave(n: usize, phase: f32) -> Vec<f32> {
+    (0..n).map(|i| (i as f32 * 0.731 + phase).sin()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+    #[test]
+    fn packed_attention_equals_the_scalar_twin(
+        groups in 1usize..3, per_group in 1usize..4, half in 1usize..9,
+        lens in proptest::collection::vec(1usize..150, 1..4), prefix_rows in 0usize..6, cached in 0usize..4,
+    ) {
+        let shape = Shape { heads: groups * per_group, groups, head_dim: half * 2 };
+        let tokens: usize = lens.iter().sum();
+        let qkv = wave(tokens * shape.fused(), 0.2);
+        let prefix = wave(prefix_rows * shape.key_value(), 0.4);
+        let cache = wave(cached * shape.key_value(), 0.6);
+        let mut start = 0;
+        let sequences: Vec<_> = lens.iter().enumerate().map(|(i, &len)| {
+            start += len;
+            let prefix = if i % 2 == 0 { 0..prefix_rows } else { 0..0 };
+            Sequence { start: start - len, len, prefix, cache: if i == 0 { &cache } else { &[] } }
+        }).collect();
+        let (mut found, mut expected) = (vec![0.0; tokens * shape.out()], vec![0.0; tokens * shape.out()]);
+        forward(shape, &qkv, &prefix, &sequences, &mut found);
+        scalar::forward(shape, &qkv, &prefix, &sequences, &mut expected);
+        for (a, b) in found.iter().zip(&expected) {
+            prop_assert!((a - b).abs() < 2e-5, "{a} {b}");
+        }
+    }
+}
+
+/// Central differences of `Σ c · out` in f64 sums over the scalar twin.
+#[test]
+fn gradients_equal_finite_differences() {
+    let shape = Shape { heads: 4, groups: 2, head_dim: 4 };
+    let sequences = [
+        Sequence { start: 0, len: 3, prefix: 0..2, cache: &[] },
+        Sequence { start: 3, len: 2, prefix: 0..2, cache: &[] },
+        Sequence { start: 5, len: 2, prefix: 2..2, cache: &[] },
+    ];
+    let (qkv, prefix) = (wave(7 * shape.fused(), 0.1), wave(2 * shape.key_value(), 0.9));
+    let coefficients = wave(7 * shape.out(), 0.5);
+    let (mut dqkv, mut dprefix) = (vec![0.0; qkv.len()], vec![0.0; prefix.len()]);
+    backward(shape, &qkv, &prefix, &sequences, &coefficients, &mut dqkv, &mut dprefix);
+    let objective = |qkv: &[f32], prefix: &[f32]| -> f64 {
+        let mut out = vec![0.0; 7 * shape.out()];
+        scalar::forward(shape, qkv, prefix, &sequences, &mut out);
+        out.iter().zip(&coefficients).map(|(o, c)| f64::from(*o) * f64::from(*c)).sum()
+    };
+    let h = 1e-2f32;
+    let shifted = |values: &[f32], i: usize, by: f32| {
+        let mut values = values.to_vec();
+        values[i] += by;
+        values
+    };
+    for i in (0..qkv.len()).step_by(3) {
+        let d = objective(&shifted(&qkv, i, h), &prefix) - objective(&shifted(&qkv, i, -h), &prefix);
+        let d = d / (2.0 * f64::from(h));
+        assert!((d - f64::from(dqkv[i])).abs() < 2e-4, "qkv {i}: {d} {}", dqkv[i]);
+    }
+    for i in 0..prefix.len() {
+        let d = objective(&qkv, &shifted(&prefix, i, h)) - objective(&qkv, &shifted(&prefix, i, -h));
+        let d = d / (2.0 * f64::from(h));
+        assert!((d - f64::from(dprefix[i])).abs() < 2e-4, "prefix {i}: {d} {}", dprefix[i]);
+    }
+}

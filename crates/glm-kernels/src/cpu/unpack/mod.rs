@@ -1,0 +1,71 @@
+#![allow(unsafe_code)]
+//! Small integers to `f32`, without their scale. The byte layout is the official one.
+
+pub mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use super::isa::{Isa, isa};
+
+/// Two columns a byte, even column in the high half, both two's complement: `out[2 * packed.len()]`.
+pub fn int4(packed: &[u8], out: &mut [f32]) {
+    int4_with(isa(), packed, out);
+}
+
+/// One column a byte, two's complement: `out[packed.len()]`.
+pub fn int8(packed: &[u8], out: &mut [f32]) {
+    int8_with(isa(), packed, out);
+}
+
+fn int4_with(isa: Isa, packed: &[u8], out: &mut [f32]) {
+    assert_eq!(out.len(), packed.len() * 2, "int4: two values a byte");
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `isa()` names a set only when the machine has it.
+        Isa::Avx2 | Isa::Avx512 => unsafe { x86::int4_avx2(packed, out) },
+        _ => scalar::int4(packed, out),
+    }
+}
+
+fn int8_with(isa: Isa, packed: &[u8], out: &mut [f32]) {
+    assert_eq!(out.len(), packed.len(), "int8: one value a byte");
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `isa()` names a set only when the machine has it.
+        Isa::Avx2 => unsafe { x86::int8_avx2(packed, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx512 => unsafe { x86::int8_avx512(packed, out) },
+        _ => scalar::int8(packed, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::isa::detected;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn int4_order_and_sign() {
+        let mut out = [0.0; 4];
+        int4(&[0x7f, 0x91], &mut out);
+        assert_eq!(out, [7.0, -1.0, -7.0, 1.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_set_equals_the_scalar_twin(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let (mut expected, mut found) = (vec![0.0; bytes.len() * 2], vec![0.0; bytes.len() * 2]);
+            scalar::int4(&bytes, &mut expected);
+            let (mut expected8, mut found8) = (vec![0.0; bytes.len()], vec![0.0; bytes.len()]);
+            scalar::int8(&bytes, &mut expected8);
+            for isa in [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| *i <= detected()) {
+                int4_with(isa, &bytes, &mut found);
+                prop_assert_eq!(&expected, &found);
+                int8_with(isa, &bytes, &mut found8);
+                prop_assert_eq!(&expected8, &found8);
+            }
+        }
+    }
+}
