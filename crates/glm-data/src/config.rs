@@ -23,6 +23,14 @@ pub struct DataConfig {
     pub compat: bool,
     /// Skip broken rows and count them, instead of stopping at the first.
     pub lenient: bool,
+    /// Labels equal to the pad id are not trained, which leaves out the prompt and unknown tokens of the answer.
+    /// Off, with `compat`: the official script then trains prompt and padding positions to predict the pad id.
+    #[serde(default = "on")]
+    pub ignore_pad_token_for_loss: bool,
+}
+
+fn on() -> bool {
+    true
 }
 
 impl Default for DataConfig {
@@ -36,6 +44,7 @@ impl Default for DataConfig {
             source_prefix: String::new(),
             compat: false,
             lenient: false,
+            ignore_pad_token_for_loss: true,
         }
     }
 }

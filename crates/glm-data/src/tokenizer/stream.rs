@@ -1,0 +1,91 @@
+//! Decoding ids one by one.
+
+use super::Tokenizer;
+use super::model_file::Piece;
+
+/// Decodes a stream of ids: what [`push`](Self::push) and the final [`finish`](Self::finish) return, joined, is what
+/// [`Tokenizer::decode`] returns for all ids together.
+///
+/// Bytes of an unfinished character are held back until it is complete or cannot become so.
+#[derive(Debug, Clone)]
+pub struct StreamDecoder<'a> {
+    tokenizer: &'a Tokenizer,
+    bytes: Vec<u8>,
+    /// No text yet and no leading blank taken off: the blank that encoding puts before a text is not part of it.
+    at_start: bool,
+}
+
+impl<'a> StreamDecoder<'a> {
+    pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
+        Self { tokenizer, bytes: Vec::new(), at_start: true }
+    }
+
+    /// Takes the next id and returns the text that is now certain, often one piece, sometimes nothing.
+    pub fn push(&mut self, id: u32) -> String {
+        let mut text = String::new();
+        self.push_into(id, &mut text);
+        text
+    }
+
+    /// Returns what was held back, with U+FFFD for each byte that never became a character, and starts afresh.
+    pub fn finish(&mut self) -> String {
+        let mut text = String::new();
+        self.flush(&mut text);
+        self.at_start = true;
+        text
+    }
+
+    pub(super) fn push_into(&mut self, id: u32, text: &mut String) {
+        match self.tokenizer.piece(id) {
+            Piece::Byte(byte) => {
+                self.bytes.push(*byte);
+                self.emit_complete(text);
+            }
+            // Even an id without text ends a run of bytes.
+            Piece::Silent => self.flush(text),
+            Piece::Text { text: piece, blank } => {
+                self.flush(text);
+                let piece = if self.at_start && *blank { &piece[1..] } else { piece };
+                self.at_start = false;
+                text.push_str(piece);
+            }
+        }
+    }
+
+    /// Moves complete characters from the bytes to the text; a byte that can start no character becomes U+FFFD.
+    fn emit_complete(&mut self, text: &mut String) {
+        loop {
+            let error = match std::str::from_utf8(&self.bytes) {
+                Ok(rest) => {
+                    self.at_start &= rest.is_empty();
+                    text.push_str(rest);
+                    self.bytes.clear();
+                    return;
+                }
+                Err(error) => error,
+            };
+            let valid = error.valid_up_to();
+            text.push_str(&String::from_utf8_lossy(&self.bytes[..valid]));
+            self.at_start &= valid == 0;
+            self.bytes.drain(..valid);
+            if error.error_len().is_none() {
+                return;
+            }
+            self.replace_first(text);
+        }
+    }
+
+    /// SentencePiece replaces one byte at a time, not the longest invalid sequence.
+    fn replace_first(&mut self, text: &mut String) {
+        self.bytes.remove(0);
+        self.at_start = false;
+        text.push(char::REPLACEMENT_CHARACTER);
+    }
+
+    fn flush(&mut self, text: &mut String) {
+        while !self.bytes.is_empty() {
+            self.replace_first(text);
+            self.emit_complete(text);
+        }
+    }
+}
