@@ -1,1 +1,17 @@
 //! The ChatGLM network, its weights, quantization and adapters.
+//!
+//! Shape legend: `T` tokens of a packed batch, `R` past rows, `N` scored rows, `V` vocabulary; matrices are `[out, in]`.
+
+pub mod adapter;
+pub mod config;
+mod error;
+pub mod glm;
+pub mod ops;
+pub mod quant;
+pub mod variant;
+pub mod weights;
+
+pub use config::GlmConfig;
+pub use error::{ModelError, Result};
+pub use glm::{KvCache, LoadOptions, Network, PastKeyValues};
+pub use quant::{DenseType, Scheme};

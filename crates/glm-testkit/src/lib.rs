@@ -1,5 +1,9 @@
 //! Golden fixtures, tolerances and finite differences for glmtune's tests.
 
+mod golden;
+
+pub use golden::{Golden, largest_difference, relative_error};
+
 use std::path::PathBuf;
 
 /// Folder of the fixtures: `GLM_FIXTURES` when set, else the project's own `fixtures/`.

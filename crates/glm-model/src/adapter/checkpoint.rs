@@ -1,0 +1,145 @@
+//! Prefix files: the official `pytorch_model.bin` and its safetensors twin. What a file holds is read from its tensor
+//! names and shapes, never from flags.
+
+use super::prefix::{PrefixConfig, PrefixEncoder};
+use crate::config::GlmConfig;
+use crate::weights::{TorchTensor, WeightFolder, write_torch};
+use crate::{ModelError, Result};
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::{BTreeMap, HashMap};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+/// Name of the official file.
+pub const TORCH_FILE: &str = "pytorch_model.bin";
+/// Name of the twin.
+pub const SAFETENSORS_FILE: &str = "adapter.safetensors";
+
+/// The tensors of a prefix as they lie on disk.
+#[derive(Debug, Clone)]
+pub struct PrefixFile {
+    path: PathBuf,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+impl PrefixFile {
+    /// Opens a checkpoint folder, or one file of it. Names may come with or without `transformer.prefix_encoder.`.
+    ///
+    /// # Errors
+    /// Names the file and what it holds instead.
+    pub fn open(path: &Path) -> Result<Self> {
+        let twin = path.join(SAFETENSORS_FILE);
+        let weights = WeightFolder::open(if twin.is_file() { &twin } else { path })?;
+        let mut tensors = BTreeMap::new();
+        for name in weights.names() {
+            let short = name.split_once("prefix_encoder.").map_or(name, |(_, rest)| rest);
+            if !matches!(short, "embedding.weight" | "trans.0.weight" | "trans.0.bias" | "trans.2.weight" | "trans.2.bias") {
+                continue;
+            }
+            let tensor = weights.get(name).ok_or_else(|| ModelError::file(path, format!("tensor {name} is missing")))?;
+            let values = tensor
+                .all_f32()
+                .ok_or_else(|| ModelError::file(path, format!("tensor {name} holds {}, expected floats", tensor.dtype)))?;
+            if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+                let reason = format!("tensor {name} holds {} at element {at}: its training diverged, so it cannot be used", values[at]);
+                return Err(ModelError::file(path, reason));
+            }
+            tensors.insert(format!("transformer.prefix_encoder.{short}"), (tensor.shape.clone(), values));
+        }
+        if !tensors.contains_key("transformer.prefix_encoder.embedding.weight") {
+            let found: Vec<&str> = weights.names().take(3).collect();
+            let reason = format!("it holds no P-Tuning prefix (no prefix_encoder.embedding.weight; found {})", found.join(", "));
+            return Err(ModelError::file(path, reason));
+        }
+        Ok(Self { path: path.to_path_buf(), tensors })
+    }
+
+    fn shape(&self, part: &str) -> Option<&[usize]> {
+        self.tensors.get(&format!("transformer.prefix_encoder.{part}")).map(|(shape, _)| shape.as_slice())
+    }
+
+    /// Trained positions.
+    pub fn pre_seq_len(&self) -> usize {
+        self.shape("embedding.weight").map_or(0, |s| s.first().copied().unwrap_or(0))
+    }
+
+    /// Whether there is a projection.
+    pub fn prefix_projection(&self) -> bool {
+        self.shape("trans.0.weight").is_some()
+    }
+
+    /// Shapes by name.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.tensors.iter().map(|(name, (shape, _))| (name.as_str(), shape.as_slice()))
+    }
+
+    /// Keys of the given flags that contradict the file are an error; then the prefix is built for `base`.
+    ///
+    /// # Errors
+    /// Both shapes and the likely cause.
+    pub fn load(&self, base: &GlmConfig, pre_seq_len: Option<usize>, projection: Option<bool>) -> Result<PrefixEncoder> {
+        let embedding = self.shape("embedding.weight").unwrap_or_default();
+        let held = format!(
+            "the checkpoint {} has {embedding:?} (pre_seq_len {}, {})",
+            self.path.display(),
+            self.pre_seq_len(),
+            if self.prefix_projection() { "with projection" } else { "no projection" },
+        );
+        if let Some(asked) = pre_seq_len.filter(|n| *n != self.pre_seq_len()) {
+            return Err(ModelError::Setting(format!("{held}; you passed --pre_seq_len {asked}. Leave the flag out: it is read from the file")));
+        }
+        if let Some(asked) = projection.filter(|p| *p != self.prefix_projection()) {
+            return Err(ModelError::Setting(format!("{held}; you passed --prefix_projection {asked}. Leave the flag out: it is read from the file")));
+        }
+        let config = PrefixConfig::new(base, self.pre_seq_len(), self.prefix_projection());
+        for (name, expected) in config.tensors() {
+            match self.tensors.get(&name) {
+                Some((shape, _)) if *shape == expected => {}
+                found => {
+                    let found = found.map_or("nothing".into(), |(shape, _)| format!("{shape:?}"));
+                    return Err(ModelError::Setting(format!(
+                        "{held}, which does not fit this base: {name} should be {expected:?} for {} layers × {} keys and values, found {found}. \
+                         It was probably trained on another base",
+                        base.num_layers,
+                        base.key_value_width(),
+                    )));
+                }
+            }
+        }
+        PrefixEncoder::from_values(config, |name, _| self.tensors[name].1.clone())
+    }
+}
+
+/// Writes both files into `folder`; `metadata` goes into the safetensors header.
+///
+/// # Errors
+/// When a value is not finite (such a file is never written), or the disk refuses.
+pub fn write_prefix(folder: &Path, prefix: &PrefixEncoder, metadata: HashMap<String, String>) -> Result<()> {
+    let mut tensors = Vec::new();
+    for (name, var) in prefix.parameters() {
+        let values = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(ModelError::Setting(format!("{name} holds {} at element {at}; it is not saved", values[at])));
+        }
+        tensors.push((name.as_str(), var.dims().to_vec(), values));
+    }
+    let path = folder.join(TORCH_FILE);
+    let mut file = BufWriter::new(std::fs::File::create(&path).map_err(ModelError::io(&path))?);
+    let parts: Vec<TorchTensor<'_>> =
+        tensors.iter().map(|(name, shape, data)| TorchTensor { name, shape, data }).collect();
+    write_torch(&mut file, &parts).map_err(ModelError::io(&path))?;
+    file.into_inner().map_err(|e| ModelError::io(&path)(e.into_error()))?.sync_all().map_err(ModelError::io(&path))?;
+
+    let path = folder.join(SAFETENSORS_FILE);
+    let bytes: Vec<(&str, &Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, shape, data)| (*name, shape, data.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, data)| Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data)?)))
+        .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|e| ModelError::file(&path, e.to_string()))?;
+    std::fs::write(&path, views).map_err(ModelError::io(&path))
+}

@@ -1,0 +1,208 @@
+//! P-Tuning v2 (Liu et al. 2022): trained keys and values in front of every block's own. They are not rotated, do not
+//! shift positions, and every token sees all of them.
+
+use crate::config::GlmConfig;
+use crate::glm::PastKeyValues;
+use crate::{ModelError, Result, ops};
+use candle_core::{Tensor, Var};
+use glm_data::{Rng, Segment};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Sizes of a prefix encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrefixConfig {
+    /// Number of trained positions. It is not the length of the output.
+    pub pre_seq_len: usize,
+    /// Whether a two-layer network makes the keys and values from a trained embedding.
+    pub prefix_projection: bool,
+    /// Blocks of the base.
+    pub num_layers: usize,
+    /// Keys and values of one position in one block.
+    pub key_value_width: usize,
+    /// Width of the base, and of the inner layer of the projection.
+    pub hidden_size: usize,
+}
+
+impl PrefixConfig {
+    /// The prefix of a base.
+    pub fn new(base: &GlmConfig, pre_seq_len: usize, prefix_projection: bool) -> Self {
+        Self {
+            pre_seq_len,
+            prefix_projection,
+            num_layers: base.num_layers,
+            key_value_width: base.key_value_width(),
+            hidden_size: base.hidden_size,
+        }
+    }
+
+    /// Keys and values of one position in all blocks.
+    pub fn width(&self) -> usize {
+        self.num_layers * self.key_value_width
+    }
+
+    /// Names and shapes of the trained tensors, as the official checkpoints have them.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let name = |part: &str| format!("transformer.prefix_encoder.{part}");
+        let (width, hidden) = (self.width(), self.hidden_size);
+        let mut tensors = vec![(name("embedding.weight"), vec![self.pre_seq_len, width])];
+        if self.prefix_projection {
+            tensors.push((name("trans.0.weight"), vec![hidden, width]));
+            tensors.push((name("trans.0.bias"), vec![hidden]));
+            tensors.push((name("trans.2.weight"), vec![width, hidden]));
+            tensors.push((name("trans.2.bias"), vec![width]));
+        }
+        tensors
+    }
+}
+
+/// The trained tensors of a prefix, in f32.
+#[derive(Debug, Clone)]
+pub struct PrefixEncoder {
+    config: PrefixConfig,
+    parameters: Vec<(String, Var)>,
+}
+
+impl PrefixEncoder {
+    /// A fresh prefix, initialised as torch does: embedding N(0, 1), linear layers uniform in ±1/√in.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn new(config: PrefixConfig, rng: &mut Rng) -> Result<Self> {
+        let bound = |inner: usize| 1.0 / (inner as f32).sqrt();
+        Self::from_values(config, |name, n| {
+            let inner = if name.contains("trans.0") { config.width() } else { config.hidden_size };
+            if name.ends_with("embedding.weight") {
+                (0..n).map(|_| rng.normal()).collect()
+            } else {
+                (0..n).map(|_| (2.0 * rng.next_f32() - 1.0) * bound(inner)).collect()
+            }
+        })
+    }
+
+    /// A prefix from values: `values(name, count)` gives each tensor.
+    ///
+    /// # Errors
+    /// When a tensor has the wrong number of values.
+    pub fn from_values(config: PrefixConfig, mut values: impl FnMut(&str, usize) -> Vec<f32>) -> Result<Self> {
+        let mut parameters = Vec::new();
+        for (name, shape) in config.tensors() {
+            let values = values(&name, shape.iter().product());
+            parameters.push((name, Var::from_tensor(&ops::tensor(values, shape)?)?));
+        }
+        Ok(Self { config, parameters })
+    }
+
+    /// The sizes.
+    pub fn config(&self) -> &PrefixConfig {
+        &self.config
+    }
+
+    /// The trained tensors by their official names.
+    pub fn parameters(&self) -> &[(String, Var)] {
+        &self.parameters
+    }
+
+    fn parameter(&self, index: usize) -> &Tensor {
+        self.parameters[index].1.as_tensor()
+    }
+
+    /// Keys and values of all blocks, `[pre_seq_len, width]`, on the tape.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn key_values(&self) -> Result<Tensor> {
+        let embedding = self.parameter(0);
+        if !self.config.prefix_projection {
+            return Ok(embedding.clone());
+        }
+        let hidden = embedding.matmul(&self.parameter(1).t()?)?.broadcast_add(self.parameter(2))?.tanh()?;
+        Ok(hidden.matmul(&self.parameter(3).t()?)?.broadcast_add(self.parameter(4))?)
+    }
+
+    /// Keys and values for a training batch, `[segments * pre_seq_len, width]`: every segment gets its own copy, with
+    /// dropout of its own when `dropout` is above 0.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn expand(&self, segments: usize, dropout: f32, rng: &mut Rng) -> Result<Tensor> {
+        let rows = self.config.pre_seq_len;
+        let key_values = self.key_values()?.unsqueeze(0)?;
+        if dropout <= 0.0 {
+            return Ok(key_values.broadcast_as((segments, rows, self.config.width()))?.reshape((segments * rows, ()))?);
+        }
+        let keep = 1.0 / (1.0 - dropout);
+        let mask = (0..segments * rows * self.config.width())
+            .map(|_| if rng.next_f32() < dropout { 0.0 } else { keep })
+            .collect();
+        let mask = ops::tensor(mask, (segments, rows, self.config.width()))?;
+        Ok(key_values.broadcast_mul(&mask)?.reshape((segments * rows, ()))?)
+    }
+
+    /// Rows of segment `index` in what [`PrefixEncoder::expand`] returns.
+    pub fn expanded_rows(&self, index: usize) -> Range<usize> {
+        index * self.config.pre_seq_len..(index + 1) * self.config.pre_seq_len
+    }
+
+    /// The part of block `layer`, `[R, key_value_width]`, of rows over all blocks.
+    ///
+    /// # Errors
+    /// When `layer` is outside the base.
+    pub fn layer(&self, rows: &Tensor, layer: usize) -> Result<Tensor> {
+        let width = self.config.key_value_width;
+        Ok(rows.narrow(1, layer * width, width)?.contiguous()?)
+    }
+}
+
+/// Prefixes ready for inference, one a slot.
+#[derive(Debug, Clone, Default)]
+pub struct PrefixSlots {
+    slots: Vec<Vec<Tensor>>,
+}
+
+impl PrefixSlots {
+    /// Adds a prefix and returns its slot.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn add(&mut self, encoder: &PrefixEncoder) -> Result<usize> {
+        let rows = encoder.key_values()?.detach();
+        let layers = (0..encoder.config.num_layers).map(|i| encoder.layer(&rows, i)).collect::<Result<_>>()?;
+        self.slots.push(layers);
+        Ok(self.slots.len() - 1)
+    }
+
+    /// Number of rows of a slot.
+    pub fn rows(&self, slot: usize) -> usize {
+        self.slots.get(slot).and_then(|layers| layers.first()).map_or(0, |t| t.dims()[0])
+    }
+
+    /// The past rows of a batch whose segments may use different slots or none.
+    ///
+    /// # Errors
+    /// When a segment names a slot that does not exist.
+    pub fn past(&self, segments: &[Segment]) -> Result<PastKeyValues> {
+        let mut used: Vec<usize> = segments.iter().filter_map(|s| s.slot).collect();
+        used.sort_unstable();
+        used.dedup();
+        if let Some(slot) = used.iter().find(|s| **s >= self.slots.len()) {
+            return Err(ModelError::Setting(format!("adapter slot {slot} is empty; {} are in use", self.slots.len())));
+        }
+        let mut offsets = vec![0; self.slots.len()];
+        let mut rows = 0;
+        for &slot in &used {
+            offsets[slot] = rows;
+            rows += self.rows(slot);
+        }
+        let layers = match used.as_slice() {
+            [] => Vec::new(),
+            [slot] => self.slots[*slot].clone(),
+            many => (0..self.slots[many[0]].len())
+                .map(|i| Ok(Tensor::cat(&many.iter().map(|s| &self.slots[*s][i]).collect::<Vec<_>>(), 0)?))
+                .collect::<Result<_>>()?,
+        };
+        let range = |slot: Option<usize>| slot.map_or(0..0, |s| offsets[s]..offsets[s] + self.rows(s));
+        Ok(PastKeyValues { layers, ranges: segments.iter().map(|s| range(s.slot)).collect() })
+    }
+}

@@ -1,0 +1,51 @@
+//! One transformer block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+
+use super::linear::Linear;
+use super::pass::Pass;
+use crate::ops;
+use candle_core::{Result, Tensor};
+use glm_kernels::cpu::attention::Shape;
+
+/// A block of the network.
+#[derive(Debug, Clone)]
+pub struct Block {
+    pub(super) input_norm: Tensor,
+    pub(super) query_key_value: Linear,
+    pub(super) attention_out: Linear,
+    pub(super) post_norm: Tensor,
+    pub(super) mlp_in: Linear,
+    pub(super) mlp_out: Linear,
+    pub(super) shape: Shape,
+    pub(super) eps: f32,
+}
+
+impl Block {
+    /// `x [T, hidden]` → the same shape. `past` holds this block's rows that segments see before their own,
+    /// `[R, key_value]`; `cache` one growing cache a segment, for decoding (no gradient then).
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        past: Option<&Tensor>,
+        pass: &Pass,
+        cache: Option<&mut [&mut Vec<f32>]>,
+    ) -> Result<Tensor> {
+        let h = ops::rms_norm(x, &self.input_norm, self.eps)?;
+        let fused = ops::rope(&self.query_key_value.forward(&h)?, pass.rope())?;
+        let attended = match cache {
+            None => ops::attention(&fused, past, self.shape, pass.spans())?,
+            Some(caches) => ops::attention_cached(&fused, past, self.shape, pass.spans(), caches)?,
+        };
+        let x = (x + self.attention_out.forward(&attended)?)?;
+        let h = ops::rms_norm(&x, &self.post_norm, self.eps)?;
+        let h = ops::swiglu(&self.mlp_in.forward(&h)?)?;
+        x + self.mlp_out.forward(&h)?
+    }
+
+    /// The block's linear layers.
+    pub fn linears(&self) -> [&Linear; 4] {
+        [&self.query_key_value, &self.attention_out, &self.mlp_in, &self.mlp_out]
+    }
+}

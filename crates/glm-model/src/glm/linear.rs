@@ -1,0 +1,89 @@
+//! A linear layer whose weight is frozen in some form or trains.
+
+use crate::ops;
+use crate::quant::FrozenWeight;
+use candle_core::{Result, Tensor};
+use std::sync::Arc;
+
+/// The matrix of a linear layer or of an embedding, `[out, in]`.
+#[derive(Debug, Clone)]
+pub enum Weight {
+    /// Never changes; only passes gradients through.
+    Frozen(Arc<dyn FrozenWeight>),
+    /// A variable on the tape.
+    Trainable(Tensor),
+}
+
+impl Weight {
+    /// `(out, in)`.
+    ///
+    /// # Errors
+    /// Never for weights that were loaded.
+    pub fn shape(&self) -> Result<(usize, usize)> {
+        match self {
+            Self::Frozen(weight) => Ok(weight.shape()),
+            Self::Trainable(weight) => weight.dims2(),
+        }
+    }
+
+    /// `x [T, in]` → `x Wᵀ`, `[T, out]`.
+    ///
+    /// # Errors
+    /// When widths differ.
+    pub fn matmul(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Frozen(weight) => ops::frozen_linear(x, weight),
+            Self::Trainable(weight) => x.matmul(&weight.t()?),
+        }
+    }
+
+    /// Rows `ids`, `[ids, in]`. Rows of a frozen weight carry no gradient.
+    ///
+    /// # Errors
+    /// When an id is outside the rows.
+    pub fn rows(&self, ids: &[u32]) -> Result<Tensor> {
+        let (rows, width) = self.shape()?;
+        if let Some(id) = ids.iter().find(|id| **id as usize >= rows) {
+            candle_core::bail!("token id {id} is outside the vocabulary of {rows}; tokenizer and model do not belong together");
+        }
+        match self {
+            Self::Frozen(weight) => {
+                let mut values = vec![0.0; ids.len() * width];
+                ids.iter().zip(values.chunks_exact_mut(width)).for_each(|(id, out)| weight.row(*id as usize, out));
+                ops::tensor(values, (ids.len(), width))
+            }
+            Self::Trainable(weight) => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
+        }
+    }
+
+    /// Bytes that it occupies.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Frozen(weight) => weight.bytes(),
+            Self::Trainable(weight) => weight.elem_count() * 4,
+        }
+    }
+}
+
+/// `y = x Wᵀ + b`.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Weight,
+    /// `[out]`.
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// `x [T, in]` → `[T, out]`.
+    ///
+    /// # Errors
+    /// When widths differ.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.weight.matmul(x)?;
+        match &self.bias {
+            Some(bias) => y.broadcast_add(bias),
+            None => Ok(y),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! From a folder of weights to a network: every tensor is checked first, then streamed into its final form.
+
+use super::{Block, Linear, Network, Weight};
+use crate::config::GlmConfig;
+use crate::ops;
+use crate::quant::{self, Scheme};
+use crate::variant::chatglm2::names;
+use crate::weights::{TensorBytes, WeightFolder};
+use crate::{ModelError, Result};
+use candle_core::{Tensor, Var};
+use glm_kernels::cpu::attention::Shape;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Called while loading with bytes read and bytes in all.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// How a base is kept in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Form of the linear layers of the blocks. A folder that is stored quantized keeps its own form, and a scheme that
+    /// contradicts it is an error.
+    pub scheme: Scheme,
+    /// Make every weight an f32 variable that trains.
+    pub trainable: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { scheme: Scheme::Dense { dtype: None }, trainable: false }
+    }
+}
+
+impl Network {
+    /// Loads a folder as Hugging Face publishes it.
+    ///
+    /// # Errors
+    /// Names the file, tensor or key, what was expected and what was found; all tensors that do not fit at once.
+    pub fn load(folder: &Path, options: LoadOptions, progress: Progress<'_>) -> Result<Self> {
+        let config = GlmConfig::read(folder)?;
+        let weights = WeightFolder::open(folder)?;
+        Self::from_weights(config, &weights, options, progress)
+    }
+
+    /// Builds the network from opened weights.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn from_weights(
+        config: GlmConfig,
+        weights: &WeightFolder,
+        options: LoadOptions,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
+        let scheme = stored_scheme(&config, weights, options)?;
+        check(&config, weights)?;
+        let total = weights.names().filter_map(|n| weights.entry(n)).map(|e| e.range.len() as u64).sum();
+        let mut loader =
+            Loader { weights, scheme, trainable: options.trainable, parameters: Vec::new(), done: 0, total, progress };
+        let dense = Scheme::Dense { dtype: dense_type(options.scheme) };
+        let embedding = loader.matrix(names::EMBEDDING, dense)?;
+        let blocks = (0..config.num_layers).map(|i| loader.block(&config, i)).collect::<Result<_>>()?;
+        let final_norm = loader.vector(names::FINAL_NORM)?;
+        let output = loader.matrix(names::OUTPUT, dense)?;
+        let parameters = loader.parameters;
+        let fingerprint = fingerprint(weights);
+        Ok(Self { config, embedding, blocks, final_norm, output, parameters, fingerprint })
+    }
+}
+
+fn dense_type(scheme: Scheme) -> Option<quant::DenseType> {
+    match scheme {
+        Scheme::Dense { dtype } => dtype,
+        _ => None,
+    }
+}
+
+/// The scheme of a folder: its own when it is stored quantized, else the one asked for.
+fn stored_scheme(config: &GlmConfig, weights: &WeightFolder, options: LoadOptions) -> Result<Scheme> {
+    let Some(bits) = config.quantization_bit else { return Ok(options.scheme) };
+    let stored = if bits == 4 { Scheme::Int4 } else { Scheme::Int8 };
+    let path = weights.path().display();
+    if options.trainable {
+        return Err(ModelError::Setting(format!("{path} is stored in INT{bits}; its weights cannot train. Train an adapter over it (--pre_seq_len 128), or use the unquantized folder")));
+    }
+    match options.scheme {
+        Scheme::Dense { .. } => Ok(stored),
+        asked if asked == stored => Ok(stored),
+        asked => Err(ModelError::Setting(format!(
+            "{path} is stored in INT{bits} already (quantization_bit in its config.json), so it cannot become {asked}; leave the flag out, or use the unquantized folder"
+        ))),
+    }
+}
+
+/// Expected tensors, with their shapes.
+fn expected(config: &GlmConfig) -> BTreeMap<String, Vec<usize>> {
+    let c = config;
+    let mut tensors = BTreeMap::new();
+    tensors.insert(names::EMBEDDING.to_string(), vec![c.vocab_size, c.hidden_size]);
+    tensors.insert(names::OUTPUT.to_string(), vec![c.vocab_size, c.hidden_size]);
+    tensors.insert(names::FINAL_NORM.to_string(), vec![c.hidden_size]);
+    for layer in 0..c.num_layers {
+        for norm in ["input_layernorm", "post_attention_layernorm"] {
+            tensors.insert(names::block(layer, &format!("{norm}.weight")), vec![c.hidden_size]);
+        }
+        for (module, [out, inner], bias) in linears(c) {
+            let name = names::block(layer, module);
+            match c.quantization_bit {
+                Some(bits) => {
+                    let stride = inner * usize::from(bits) / 8;
+                    tensors.insert(format!("{name}.weight"), vec![out, stride]);
+                    tensors.insert(format!("{name}.weight_scale"), vec![out]);
+                }
+                None => drop(tensors.insert(format!("{name}.weight"), vec![out, inner])),
+            }
+            if bias {
+                tensors.insert(format!("{name}.bias"), vec![out]);
+            }
+        }
+    }
+    tensors
+}
+
+const MODULES: [&str; 4] =
+    ["self_attention.query_key_value", "self_attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"];
+
+/// Linear layers of a block: name, `[out, in]`, whether there is a bias.
+fn linears(c: &GlmConfig) -> [(&'static str, [usize; 2], bool); 4] {
+    let attention = c.num_attention_heads * c.head_dim;
+    [
+        (MODULES[0], [c.fused_width(), c.hidden_size], c.qkv_bias),
+        (MODULES[1], [c.hidden_size, attention], c.linear_bias),
+        (MODULES[2], [2 * c.ffn_hidden_size, c.hidden_size], c.linear_bias),
+        (MODULES[3], [c.hidden_size, c.ffn_hidden_size], c.linear_bias),
+    ]
+}
+
+/// Compares what is there with what the configuration needs and reports every difference at once.
+fn check(config: &GlmConfig, weights: &WeightFolder) -> Result<()> {
+    let expected = expected(config);
+    if weights.names().all(|n| n.contains("prefix_encoder.")) {
+        let reason = "it holds only a P-Tuning prefix; give the base as --model_name_or_path and this as --ptuning_checkpoint";
+        return Err(ModelError::file(weights.path(), reason));
+    }
+    let mut problems = Vec::new();
+    for (name, shape) in &expected {
+        match weights.entry(name) {
+            None => problems.push(format!("  missing: {name}, expected {shape:?}")),
+            Some(entry) if entry.shape != *shape => {
+                problems.push(format!("  wrong shape: {name} is {:?}, expected {shape:?}", entry.shape));
+            }
+            Some(_) => {}
+        }
+    }
+    for name in weights.names().filter(|n| !expected.contains_key(*n) && *n != names::IGNORED) {
+        let shape = weights.entry(name).map(|e| e.shape.clone()).unwrap_or_default();
+        problems.push(format!("  unexpected: {name}, found {shape:?}"));
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let more = problems.len().saturating_sub(40);
+    problems.truncate(40);
+    if more > 0 {
+        problems.push(format!("  … and {more} more"));
+    }
+    Err(ModelError::Weights { path: weights.path().to_path_buf(), problems: problems.join("\n") })
+}
+
+struct Loader<'a> {
+    weights: &'a WeightFolder,
+    scheme: Scheme,
+    trainable: bool,
+    parameters: Vec<(String, Var)>,
+    done: u64,
+    total: u64,
+    progress: Progress<'a>,
+}
+
+impl Loader<'_> {
+    fn bytes(&self, name: &str) -> Result<TensorBytes<'_>> {
+        self.weights.get(name).ok_or_else(|| ModelError::file(self.weights.path(), format!("tensor {name} is missing")))
+    }
+
+    fn finished(&mut self, name: &str) {
+        self.done += self.weights.entry(name).map_or(0, |e| e.range.len() as u64);
+        self.weights.release(name);
+        (self.progress)(self.done, self.total);
+    }
+
+    fn wrong(&self, name: &str, reason: String) -> ModelError {
+        ModelError::file(self.weights.path(), format!("tensor {name}: {reason}"))
+    }
+
+    /// A vector (norm or bias) or, when everything trains, any tensor, in f32.
+    fn vector(&mut self, name: &str) -> Result<Tensor> {
+        let tensor = self.bytes(name)?;
+        let shape = tensor.shape.clone();
+        let values = tensor
+            .all_f32()
+            .ok_or_else(|| self.wrong(name, format!("its elements are {}, expected floats", tensor.dtype)))?;
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(self.wrong(name, format!("element {at} is {}; the file is damaged", values[at])));
+        }
+        let mut tensor = ops::tensor(values, shape)?;
+        if self.trainable {
+            let var = Var::from_tensor(&tensor)?;
+            tensor = var.as_tensor().clone();
+            self.parameters.push((name.to_string(), var));
+        }
+        self.finished(name);
+        Ok(tensor)
+    }
+
+    fn matrix(&mut self, name: &str, scheme: Scheme) -> Result<Weight> {
+        if self.trainable {
+            return Ok(Weight::Trainable(self.vector(name)?));
+        }
+        let weight = scheme.freeze(&self.bytes(name)?).map_err(|reason| self.wrong(name, reason))?;
+        self.finished(name);
+        Ok(Weight::Frozen(weight))
+    }
+
+    fn linear(&mut self, name: &str, quantization_bit: Option<u8>, bias: bool) -> Result<Linear> {
+        let weight_name = format!("{name}.weight");
+        let weight = match quantization_bit {
+            None => self.matrix(&weight_name, self.scheme)?,
+            Some(bits) => {
+                let scale_name = format!("{name}.weight_scale");
+                let weight = quant::load_official(bits, &self.bytes(&weight_name)?, &self.bytes(&scale_name)?)
+                    .map_err(|reason| self.wrong(&weight_name, reason))?;
+                self.finished(&weight_name);
+                self.finished(&scale_name);
+                Weight::Frozen(weight)
+            }
+        };
+        let bias = if bias { Some(self.vector(&format!("{name}.bias"))?) } else { None };
+        Ok(Linear { weight, bias })
+    }
+
+    fn block(&mut self, config: &GlmConfig, layer: usize) -> Result<Block> {
+        let mut parts = Vec::with_capacity(4);
+        let input_norm = self.vector(&names::block(layer, "input_layernorm.weight"))?;
+        let post_norm = self.vector(&names::block(layer, "post_attention_layernorm.weight"))?;
+        for (module, _, bias) in linears(config) {
+            parts.push(self.linear(&names::block(layer, module), config.quantization_bit, bias)?);
+        }
+        let [query_key_value, attention_out, mlp_in, mlp_out] =
+            <[Linear; 4]>::try_from(parts).map_err(|_| ModelError::Setting("a block has four linear layers".into()))?;
+        Ok(Block {
+            input_norm,
+            query_key_value,
+            attention_out,
+            post_norm,
+            mlp_in,
+            mlp_out,
+            shape: Shape { heads: config.num_attention_heads, groups: config.kv_groups, head_dim: config.head_dim },
+            eps: config.layernorm_epsilon,
+        })
+    }
+}
+
+/// FNV-1a over names, types, shapes and the first 256 bytes of every tensor: tells bases apart, proves nothing.
+fn fingerprint(weights: &WeightFolder) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut eat = |bytes: &[u8]| {
+        for b in bytes {
+            hash = (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for name in weights.names() {
+        let Some(tensor) = weights.get(name) else { continue };
+        eat(name.as_bytes());
+        eat(format!("{}{:?}", tensor.dtype, tensor.shape).as_bytes());
+        eat(&tensor.data[..tensor.data.len().min(256)]);
+    }
+    format!("{hash:016x}")
+}

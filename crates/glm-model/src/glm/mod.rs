@@ -1,0 +1,133 @@
+//! The one network of the family: embedding, blocks, final norm, output layer. It knows nothing of what trains it.
+
+mod block;
+mod kv_cache;
+mod linear;
+mod load;
+mod pass;
+
+pub use block::Block;
+pub use kv_cache::KvCache;
+pub use linear::{Linear, Weight};
+pub use load::{LoadOptions, Progress};
+pub use pass::Pass;
+
+use crate::config::GlmConfig;
+use crate::ops;
+use candle_core::{Result, Tensor, Var};
+use glm_data::Batch;
+use std::ops::Range;
+
+/// Rows of keys and values that segments see before their own tokens: one tensor `[R, key_value]` a block, and for
+/// each segment which of the rows.
+#[derive(Debug, Clone, Default)]
+pub struct PastKeyValues {
+    /// One tensor a block; empty when no segment has past rows.
+    pub layers: Vec<Tensor>,
+    /// Rows of each segment.
+    pub ranges: Vec<Range<usize>>,
+}
+
+/// A loaded network.
+#[derive(Debug)]
+pub struct Network {
+    config: GlmConfig,
+    embedding: Weight,
+    blocks: Vec<Block>,
+    final_norm: Tensor,
+    output: Weight,
+    parameters: Vec<(String, Var)>,
+    fingerprint: String,
+}
+
+impl Network {
+    /// The knobs.
+    pub fn config(&self) -> &GlmConfig {
+        &self.config
+    }
+
+    /// The blocks, first to last.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The trainable tensors by their official names; empty for a frozen network.
+    pub fn parameters(&self) -> &[(String, Var)] {
+        &self.parameters
+    }
+
+    /// Identifies the weights: a hash over names, types, shapes and a sample of every tensor's bytes.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Number of weights, frozen or not.
+    pub fn parameter_count(&self) -> usize {
+        let matrix = |w: &Weight| w.shape().map_or(0, |(out, inner)| out * inner);
+        let linear = |l: &Linear| matrix(&l.weight) + l.bias.as_ref().map_or(0, Tensor::elem_count);
+        let block = |b: &Block| b.linears().into_iter().map(linear).sum::<usize>() + 2 * self.config.hidden_size;
+        matrix(&self.embedding) + matrix(&self.output) + self.config.hidden_size + self.blocks.iter().map(block).sum::<usize>()
+    }
+
+    /// Bytes that the weights occupy.
+    pub fn bytes(&self) -> usize {
+        let blocks = self.blocks.iter().flat_map(|b| b.linears().map(|l| l.weight.bytes())).sum::<usize>();
+        blocks + self.embedding.bytes() + self.output.bytes()
+    }
+
+    /// Embeddings `[T, hidden]` of a batch.
+    ///
+    /// # Errors
+    /// When an id is outside the vocabulary.
+    pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+        self.embedding.rows(ids)
+    }
+
+    /// Logits `[N, vocab]` of rows `[N, hidden]` that left the last block.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn logits(&self, rows: &Tensor) -> Result<Tensor> {
+        self.output.matmul(&self.normed(rows)?)
+    }
+
+    /// The final norm.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn normed(&self, rows: &Tensor) -> Result<Tensor> {
+        ops::rms_norm(rows, &self.final_norm, self.config.layernorm_epsilon)
+    }
+
+    /// An empty cache for one sequence.
+    pub fn new_cache(&self) -> KvCache {
+        KvCache::new(self.config.num_layers, self.config.key_value_width())
+    }
+
+    /// Output of the last block, `[T, hidden]`, before the final norm.
+    ///
+    /// # Errors
+    /// When shapes do not fit or an id is outside the vocabulary.
+    pub fn forward(&self, batch: &Batch, past: &PastKeyValues) -> Result<Tensor> {
+        let pass = Pass::new(&self.config, batch, &past.ranges);
+        let mut x = self.embed(&batch.ids)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(&x, past.layers.get(i), &pass, None)?;
+        }
+        Ok(x)
+    }
+
+    /// As [`Network::forward`], reading and growing `caches`, one a segment. Without gradient.
+    ///
+    /// # Errors
+    /// As [`Network::forward`], and when there is not one cache a segment.
+    pub fn forward_cached(&self, batch: &Batch, past: &PastKeyValues, caches: &mut [&mut KvCache]) -> Result<Tensor> {
+        let pass = Pass::new(&self.config, batch, &past.ranges);
+        let mut x = self.embed(&batch.ids)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            let mut rows: Vec<&mut Vec<f32>> = caches.iter_mut().map(|c| &mut c.layers[i]).collect();
+            x = block.forward(&x, past.layers.get(i), &pass, Some(&mut rows))?;
+        }
+        Ok(x)
+    }
+}

@@ -1,0 +1,77 @@
+//! Every op against central differences of its own forward, through candle's tape.
+
+use super::*;
+use crate::quant::{Dense, FrozenWeight};
+use candle_core::Var;
+use glm_kernels::cpu::attention::Shape as Heads;
+use std::sync::Arc;
+
+fn wave(shape: (usize, usize), phase: f32) -> Tensor {
+    let values = (0..shape.0 * shape.1).map(|i| (i as f32 * 0.631 + phase).sin()).collect();
+    tensor(values, shape).unwrap()
+}
+
+/// Compares `d Σ c·f(x) / dx` on the tape with central differences.
+fn check(name: &str, at: &Tensor, f: impl Fn(&Tensor) -> Tensor) {
+    let var = Var::from_tensor(at).unwrap();
+    let y = f(var.as_tensor());
+    let n = y.elem_count();
+    let coefficients = tensor((0..n).map(|i| (i as f32 * 0.77).cos()).collect(), y.shape().clone()).unwrap();
+    let objective = |y: &Tensor| -> f64 {
+        let y = y.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let c = coefficients.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        y.iter().zip(&c).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    };
+    let grads = (&y * &coefficients).unwrap().sum_all().unwrap().backward().unwrap();
+    let grad = grads.get(var.as_tensor()).expect("a gradient").flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let values = at.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let h = 1e-2f32;
+    for i in 0..values.len() {
+        let at = |by: f32| {
+            let mut values = values.clone();
+            values[i] += by;
+            objective(&f(&tensor(values, at.shape().clone()).unwrap()))
+        };
+        let difference = (at(h) - at(-h)) / (2.0 * f64::from(h));
+        let tolerance = 2e-3 + difference.abs() * 2e-3;
+        assert!((difference - f64::from(grad[i])).abs() < tolerance, "{name}[{i}]: {difference} {}", grad[i]);
+    }
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let weight: Arc<dyn FrozenWeight> = Arc::new(Dense::<f32>::new(4, (0..20).map(|i| (i as f32).sin()).collect()));
+    check("frozen_linear", &wave((3, 4), 0.1), |x| frozen_linear(x, &weight).unwrap());
+
+    let norm = wave((1, 6), 0.4).flatten_all().unwrap();
+    check("rms_norm input", &wave((3, 6), 0.2), |x| rms_norm(x, &norm, 1e-5).unwrap());
+    let x = wave((3, 6), 0.2);
+    check("rms_norm weight", &norm, |w| rms_norm(&x, w, 1e-5).unwrap());
+
+    check("swiglu", &wave((2, 8), 0.3), |x| swiglu(x).unwrap());
+
+    let heads = glm_kernels::cpu::rope::Heads { stride: 16, rotated: 3, head_dim: 4, rotary: 2 };
+    let table = Arc::new(RopeTable::new(&[0, 5], heads, 10000.0));
+    check("rope", &wave((2, 16), 0.5), |x| rope(x, &table).unwrap());
+
+    check("cross_entropy", &wave((3, 5), 0.6), |x| cross_entropy(x, vec![1, 4, 0]).unwrap());
+
+    let shape = Heads { heads: 4, groups: 2, head_dim: 2 };
+    let spans = Arc::new(vec![Span { start: 0, len: 3, past: 0..2 }, Span { start: 3, len: 2, past: 1..3 }]);
+    let (qkv, past) = (wave((5, shape.fused()), 0.7), wave((3, shape.key_value()), 0.8));
+    check("attention qkv", &qkv, |x| attention(x, Some(&past), shape, &spans).unwrap());
+    check("attention past", &past, |x| attention(&qkv, Some(x), shape, &spans).unwrap());
+    let alone = Arc::new(vec![Span { start: 0, len: 5, past: 0..0 }]);
+    check("attention without past", &qkv, |x| attention(x, None, shape, &alone).unwrap());
+}
+
+#[test]
+fn wrong_shapes_are_errors() {
+    let weight: Arc<dyn FrozenWeight> = Arc::new(Dense::<f32>::new(4, vec![0.0; 8]));
+    assert!(frozen_linear(&wave((2, 3), 0.0), &weight).is_err());
+    assert!(cross_entropy(&wave((2, 3), 0.0), vec![0, 3]).is_err());
+    assert!(cross_entropy(&wave((2, 3), 0.0), vec![0]).is_err());
+    let shape = Heads { heads: 2, groups: 1, head_dim: 2 };
+    let spans = Arc::new(vec![Span { start: 0, len: 3, past: 0..0 }]);
+    assert!(attention(&wave((2, shape.fused()), 0.0), None, shape, &spans).is_err());
+}

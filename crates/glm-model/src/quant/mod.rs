@@ -1,0 +1,158 @@
+//! Frozen base weights in whatever form they are kept: one trait, one file a scheme.
+//!
+//! A frozen weight never gets a gradient of its own; it only passes the gradient of its output on to its input.
+
+mod dense;
+mod group4;
+mod official;
+
+pub use dense::Dense;
+pub use group4::Group4;
+pub use official::{RowInt4, RowInt8, RowScaled};
+
+use crate::weights::{ElementType, TensorBytes};
+use glm_kernels::cpu::frozen::{self, Blocks};
+use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A weight `W [out, in]` that does not train.
+pub trait FrozenWeight: Send + Sync + std::fmt::Debug {
+    /// The packed form, for the kernels.
+    fn blocks(&self) -> &dyn Blocks;
+
+    /// Bytes that it occupies.
+    fn bytes(&self) -> usize;
+
+    /// `(out, in)`.
+    fn shape(&self) -> (usize, usize) {
+        self.blocks().shape()
+    }
+
+    /// `y[T, out] = x[T, in] · Wᵀ`.
+    fn matmul(&self, x: &[f32], y: &mut [f32]) {
+        frozen::matmul(self.blocks(), x, y);
+    }
+
+    /// `dx[T, in] = dy[T, out] · W`.
+    fn input_gradient(&self, dy: &[f32], dx: &mut [f32]) {
+        frozen::input_gradient(self.blocks(), dy, dx);
+    }
+
+    /// Row `index` as `f32`, `[in]`.
+    fn row(&self, index: usize, out: &mut [f32]) {
+        let (_, inner) = self.shape();
+        self.blocks().unpack(index..index + 1, 0..inner, out);
+        if let Some(scales) = self.blocks().row_scales() {
+            out.iter_mut().for_each(|v| *v *= scales[index]);
+        }
+    }
+}
+
+/// How the linear layers of the blocks are kept. Embeddings, output layer, norms and biases always stay dense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "scheme", deny_unknown_fields)]
+pub enum Scheme {
+    /// As stored (f16, bf16 or f32), or converted to the named type.
+    Dense {
+        /// Type to convert to; `None`: as stored.
+        dtype: Option<DenseType>,
+    },
+    /// The official INT8: one scale a row.
+    Int8,
+    /// The official INT4: one scale a row.
+    Int4,
+    /// INT4 with one f16 scale for every `group` neighbouring columns.
+    Int4Group {
+        /// Columns that share a scale: 32 or 64.
+        group: usize,
+    },
+}
+
+/// Types of dense weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DenseType {
+    /// 32-bit float.
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+}
+
+impl std::fmt::Display for Scheme {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dense { dtype: None } => f.write_str("as stored"),
+            Self::Dense { dtype: Some(DenseType::F32) } => f.write_str("f32"),
+            Self::Dense { dtype: Some(DenseType::Bf16) } => f.write_str("bf16"),
+            Self::Dense { dtype: Some(DenseType::F16) } => f.write_str("f16"),
+            Self::Int8 => f.write_str("INT8 (official, one scale a row)"),
+            Self::Int4 => f.write_str("INT4 (official, one scale a row)"),
+            Self::Int4Group { group } => write!(f, "INT4 (one scale for {group} columns)"),
+        }
+    }
+}
+
+impl Scheme {
+    /// Makes the frozen form of a dense tensor `[out, in]`.
+    ///
+    /// # Errors
+    /// A sentence, without the tensor's name, when the values or the shape do not allow the scheme.
+    pub fn freeze(self, tensor: &TensorBytes<'_>) -> Result<Arc<dyn FrozenWeight>, String> {
+        if !tensor.dtype.is_float() {
+            return Err(format!("its elements are {}, expected floats", tensor.dtype));
+        }
+        Ok(match self {
+            Self::Dense { dtype } => dense(tensor, dtype),
+            Self::Int8 => Arc::new(RowInt8::quantize(tensor)?),
+            Self::Int4 => Arc::new(RowInt4::quantize(tensor)?),
+            Self::Int4Group { group } => Arc::new(Group4::quantize(tensor, group)?),
+        })
+    }
+}
+
+/// A dense tensor in its own type or in `dtype`. The caller has checked that it holds floats.
+fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>) -> Arc<dyn FrozenWeight> {
+    let stored = match tensor.dtype {
+        ElementType::F16 => DenseType::F16,
+        ElementType::BF16 => DenseType::Bf16,
+        _ => DenseType::F32,
+    };
+    let inner = tensor.shape.last().copied().unwrap_or(1);
+    let values = || tensor.all_f32().expect("the caller checked that the elements are floats");
+    match (dtype.unwrap_or(stored), stored) {
+        (DenseType::F16, _) => {
+            let values = tensor.to_f16(0..tensor.len()).expect("the caller checked that the elements are floats");
+            Arc::new(Dense::<f16>::new(inner, values))
+        }
+        (DenseType::Bf16, DenseType::Bf16) => {
+            let (pairs, _) = tensor.data.as_chunks::<2>();
+            Arc::new(Dense::<bf16>::new(inner, pairs.iter().map(|b| bf16::from_le_bytes(*b)).collect()))
+        }
+        (DenseType::Bf16, _) => {
+            Arc::new(Dense::<bf16>::new(inner, values().into_iter().map(bf16::from_f32).collect()))
+        }
+        (DenseType::F32, _) => Arc::new(Dense::<f32>::new(inner, values())),
+    }
+}
+
+/// Rebuilds a weight of the official quantized layout from `weight` and `weight_scale`.
+///
+/// # Errors
+/// A sentence, without the tensor's name, when types or shapes do not belong to that layout.
+pub fn load_official(
+    bits: u8,
+    weight: &TensorBytes<'_>,
+    scale: &TensorBytes<'_>,
+) -> Result<Arc<dyn FrozenWeight>, String> {
+    match bits {
+        8 => Ok(Arc::new(RowInt8::load(weight, scale)?)),
+        4 => Ok(Arc::new(RowInt4::load(weight, scale)?)),
+        _ => Err(format!("quantization_bit is {bits}, expected 4 or 8")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! The official symmetric schemes, bit for bit: per row `scale = max|w| / (2^(bits-1) - 1)` and `q = round(w / scale)`
+//! (half to even), with the maximum, the division and the scale all in half precision. INT4 packs an even column into
+//! the high half of a byte and the odd one after it into the low half, both two's complement.
+
+use super::FrozenWeight;
+use crate::weights::{ElementType, TensorBytes};
+use glm_kernels::cpu::frozen::Blocks;
+use glm_kernels::cpu::unpack;
+use half::f16;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// INT8, one byte a value.
+pub type RowInt8 = RowScaled<1>;
+/// INT4, two values a byte.
+pub type RowInt4 = RowScaled<2>;
+
+/// Small integers, `VALUES` of them in a byte, with one scale a row.
+#[derive(Debug)]
+pub struct RowScaled<const VALUES: usize> {
+    inner: usize,
+    packed: Vec<u8>,
+    half_scales: Vec<f16>,
+    scales: Vec<f32>,
+}
+
+impl<const VALUES: usize> RowScaled<VALUES> {
+    const LARGEST: f32 = if VALUES == 2 { 7.0 } else { 127.0 };
+
+    fn new(inner: usize, packed: Vec<u8>, half_scales: Vec<f16>) -> Self {
+        let scales = half_scales.iter().map(|s| s.to_f32()).collect();
+        Self { inner, packed, half_scales, scales }
+    }
+
+    /// Quantizes `[out, in]` floats; those that are not half precision are rounded to it first, as the official
+    /// loader does.
+    ///
+    /// # Errors
+    /// When `in` is odd (INT4) or a value is not finite in half precision.
+    pub fn quantize(tensor: &TensorBytes<'_>) -> Result<Self, String> {
+        let &[out, inner] = tensor.shape.as_slice() else {
+            return Err(format!("shape {:?}, expected two dimensions", tensor.shape));
+        };
+        if inner == 0 || inner % VALUES != 0 {
+            return Err(format!("{inner} columns, expected a multiple of {VALUES}"));
+        }
+        let stride = inner / VALUES;
+        let mut packed = vec![0u8; out * stride];
+        let scales = packed.par_chunks_mut(stride).enumerate().map(|(r, packed)| {
+            let row = tensor
+                .to_f16(r * inner..(r + 1) * inner)
+                .ok_or_else(|| format!("its elements are {}, expected floats", tensor.dtype))?;
+            Self::quantize_row(&row, packed).map_err(|reason| format!("row {r}: {reason}"))
+        });
+        let half_scales = scales.collect::<Result<Vec<f16>, String>>()?;
+        Ok(Self::new(inner, packed, half_scales))
+    }
+
+    fn quantize_row(row: &[f16], packed: &mut [u8]) -> Result<f16, String> {
+        let max = row.iter().map(|v| v.to_f32().abs()).fold(0.0, f32::max);
+        if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
+            return Err(format!("holds {bad} in half precision, so it cannot be quantized"));
+        }
+        let scale = f16::from_f32(max / Self::LARGEST);
+        // A row of zeros (or one whose scale rounds to 0) is 0/0 officially; zeros are what it means.
+        let quantize = |v: &f16| {
+            if scale == f16::ZERO {
+                return 0i8;
+            }
+            f16::from_f32(v.to_f32() / scale.to_f32()).to_f32().round_ties_even() as i8
+        };
+        for (byte, values) in packed.iter_mut().zip(row.chunks_exact(VALUES)) {
+            *byte = match values {
+                [one] => quantize(one) as u8,
+                [even, odd] => ((quantize(even) as u8) << 4) | (quantize(odd) as u8 & 15),
+                _ => unreachable!("chunks of one or two"),
+            };
+        }
+        Ok(scale)
+    }
+
+    /// Takes over stored integers and scales.
+    ///
+    /// # Errors
+    /// When types or shapes are not those of the official layout, or a scale is not finite.
+    pub fn load(weight: &TensorBytes<'_>, scale: &TensorBytes<'_>) -> Result<Self, String> {
+        let &[out, stride] = weight.shape.as_slice() else {
+            return Err(format!("shape {:?}, expected two dimensions", weight.shape));
+        };
+        if !matches!(weight.dtype, ElementType::I8 | ElementType::U8) {
+            return Err(format!("its elements are {}, expected i8", weight.dtype));
+        }
+        if scale.shape.iter().product::<usize>() != out || scale.len() != out {
+            return Err(format!("weight_scale has shape {:?}, expected [{out}]", scale.shape));
+        }
+        let half_scales =
+            scale.to_f16(0..out).ok_or_else(|| format!("weight_scale holds {}, expected floats", scale.dtype))?;
+        if let Some(row) = half_scales.iter().position(|s| !s.is_finite()) {
+            return Err(format!("weight_scale[{row}] is {}", half_scales[row]));
+        }
+        Ok(Self::new(stride * VALUES, weight.data.to_vec(), half_scales))
+    }
+
+    /// The packed integers, as the official files hold them.
+    pub fn packed(&self) -> &[u8] {
+        &self.packed
+    }
+
+    /// The scales, as the official files hold them.
+    pub fn half_scales(&self) -> &[f16] {
+        &self.half_scales
+    }
+}
+
+impl<const VALUES: usize> Blocks for RowScaled<VALUES> {
+    fn shape(&self) -> (usize, usize) {
+        (self.scales.len(), self.inner)
+    }
+
+    fn column_step(&self) -> usize {
+        VALUES
+    }
+
+    fn unpack(&self, rows: Range<usize>, cols: Range<usize>, out: &mut [f32]) {
+        let stride = self.inner / VALUES;
+        for (r, out) in rows.zip(out.chunks_exact_mut(cols.len())) {
+            let packed = &self.packed[r * stride + cols.start / VALUES..r * stride + cols.end / VALUES];
+            if VALUES == 2 { unpack::int4(packed, out) } else { unpack::int8(packed, out) }
+        }
+    }
+
+    fn row_scales(&self) -> Option<&[f32]> {
+        Some(&self.scales)
+    }
+}
+
+impl<const VALUES: usize> FrozenWeight for RowScaled<VALUES> {
+    fn blocks(&self) -> &dyn Blocks {
+        self
+    }
+
+    fn bytes(&self) -> usize {
+        self.packed.len() + self.scales.len() * 6
+    }
+}

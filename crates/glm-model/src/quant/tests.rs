@@ -1,0 +1,78 @@
+use super::*;
+
+fn tensor(values: &[f32], shape: &[usize]) -> (Vec<u8>, Vec<usize>) {
+    (values.iter().flat_map(|v| v.to_le_bytes()).collect(), shape.to_vec())
+}
+
+fn wave(n: usize) -> Vec<f32> {
+    (0..n).map(|i| (i as f32 * 1.37).sin() * (1.0 + (i % 17) as f32)).collect()
+}
+
+fn relative_error(weight: &dyn FrozenWeight, reference: &[f32]) -> f64 {
+    let (out, inner) = weight.shape();
+    let mut row = vec![0.0; inner];
+    let (mut error, mut norm) = (0.0, 0.0);
+    for r in 0..out {
+        weight.row(r, &mut row);
+        for (a, b) in row.iter().zip(&reference[r * inner..]) {
+            error += f64::from(a - b).powi(2);
+            norm += f64::from(*b).powi(2);
+        }
+    }
+    (error / norm).sqrt()
+}
+
+#[test]
+fn every_scheme_stays_within_its_error_and_its_size() {
+    let values = wave(24 * 128);
+    let (data, shape) = tensor(&values, &[24, 128]);
+    let tensor = TensorBytes { dtype: ElementType::F32, shape, data: &data };
+    let group = |group| Scheme::Int4Group { group };
+    let dense = |dtype| Scheme::Dense { dtype: Some(dtype) };
+    // Largest relative error ‖W' − W‖ / ‖W‖ and largest number of bits a value, scales included.
+    let cases = [
+        (dense(DenseType::F32), 0.0, 32.0),
+        (dense(DenseType::F16), 3e-4, 16.0),
+        (dense(DenseType::Bf16), 3e-3, 16.0),
+        (Scheme::Int8, 7e-3, 8.5),
+        (Scheme::Int4, 0.14, 4.5),
+        (group(64), 0.1, 4.25),
+        (group(32), 0.095, 4.5),
+    ];
+    for (scheme, most_error, most_bits) in cases {
+        let weight = scheme.freeze(&tensor).unwrap();
+        let error = relative_error(&*weight, &values);
+        assert!(error <= most_error, "{scheme}: {error}");
+        let bits = weight.bytes() as f64 * 8.0 / values.len() as f64;
+        assert!(bits <= most_bits, "{scheme}: {bits}");
+    }
+}
+
+#[test]
+fn rows_of_zeros_and_extreme_rows() {
+    let mut values = vec![0.0f32; 4 * 64];
+    values[64] = 65504.0;
+    values[130] = 6e-8;
+    let (data, shape) = tensor(&values, &[4, 64]);
+    let tensor = TensorBytes { dtype: ElementType::F32, shape, data: &data };
+    for scheme in [Scheme::Int8, Scheme::Int4, Scheme::Int4Group { group: 32 }] {
+        let weight = scheme.freeze(&tensor).unwrap();
+        let mut row = vec![1.0; 64];
+        weight.row(0, &mut row);
+        assert!(row.iter().all(|v| *v == 0.0), "{scheme}");
+        weight.row(1, &mut row);
+        assert!((row[0] - 65504.0).abs() < 40.0, "{scheme}: {}", row[0]);
+    }
+}
+
+#[test]
+fn what_cannot_be_quantized_is_said() {
+    let (data, shape) = tensor(&[1.0, f32::NAN, 1.0, 1e6], &[2, 2]);
+    let odd = TensorBytes { dtype: ElementType::F32, shape: vec![4, 1], data: &data };
+    let tensor = TensorBytes { dtype: ElementType::F32, shape, data: &data };
+    assert!(Scheme::Int8.freeze(&tensor).unwrap_err().contains("row 0"));
+    assert!(Scheme::Int4.freeze(&odd).unwrap_err().contains("multiple of 2"));
+    assert!(Scheme::Int4Group { group: 32 }.freeze(&tensor).unwrap_err().contains("group width 32"));
+    let integers = TensorBytes { dtype: ElementType::I32, shape: vec![2, 2], data: &data };
+    assert!(Scheme::Int8.freeze(&integers).unwrap_err().contains("i32"));
+}
