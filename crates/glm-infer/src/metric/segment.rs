@@ -6,8 +6,6 @@
 
 use jieba_rs::Jieba;
 
-use super::whitespace::is_space;
-
 /// Frequency that the Python package counts twice, because its dictionary lists the word `B超` on two lines.
 const REPEATED_ENTRY: usize = 3;
 
