@@ -51,21 +51,29 @@ pub fn top_p(logits: &mut [f32], p: f32) {
     if p >= 1.0 {
         return;
     }
-    let mut order: Vec<(f32, u32)> = logits
-        .iter()
-        .zip(0..)
-        .filter(|(logit, _)| **logit > f32::NEG_INFINITY)
-        .map(|(&logit, id)| (logit, id))
-        .collect();
-    // IEEE order (-0 equals 0), then the id: the order of a stable ascending sort.
-    order.sort_unstable_by(|a, b| a.partial_cmp(b).expect("the comparison above leaves no NaN"));
-    let Some((&(best, _), rest)) = order.split_last() else { return };
-    let total: f64 = order.iter().map(|(logit, _)| f64::from(logit - best).exp()).sum();
     // The bound and the running sum are compared in f32, as torch does.
     let bound = (1.0 - f64::from(p)) as f32;
+    let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |logit: f32| f64::from(logit - best).exp();
+    let mut candidates: Vec<(f32, u32)> =
+        logits.iter().copied().zip(0..).filter(|(logit, _)| *logit > f32::NEG_INFINITY).collect();
+    let total: f64 = candidates.iter().map(|(logit, _)| weight(*logit)).sum();
+    // Tokens below an equal share of the bound cannot reach it even together: they go without being sorted.
+    let certain = f64::from(bound) * total / candidates.len() as f64;
     let mut cumulative = 0.0;
+    candidates.retain(|&(logit, id)| {
+        let stays = weight(logit) >= certain;
+        if !stays {
+            cumulative += weight(logit) / total;
+            logits[id as usize] = f32::NEG_INFINITY;
+        }
+        stays
+    });
+    // IEEE order (-0 equals 0), then the id: the order of a stable ascending sort.
+    candidates.sort_unstable_by(|a, b| a.partial_cmp(b).expect("the filter above leaves no NaN"));
+    let Some((_, rest)) = candidates.split_last() else { return };
     for &(logit, id) in rest {
-        cumulative += f64::from(logit - best).exp() / total;
+        cumulative += weight(logit) / total;
         if cumulative as f32 > bound {
             break;
         }
