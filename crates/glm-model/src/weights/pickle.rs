@@ -10,19 +10,19 @@ pub enum Value {
     /// `None`.
     None,
     /// A truth value.
-    Bool(bool),
+    Bool,
     /// An integer.
     Int(i64),
     /// A float.
-    Float(f64),
+    Float,
     /// A text.
     Text(Rc<str>),
     /// Raw bytes; only their presence matters here.
     Bytes,
     /// A tuple.
     Tuple(Rc<Vec<Value>>),
-    /// A list, by its place in [`Pickle::lists`]: lists are filled after they are made.
-    List(usize),
+    /// A list; what it holds does not matter here.
+    List,
     /// A dict, by its place in [`Pickle::dicts`].
     Dict(usize),
     /// A global name, `module.name`.
@@ -38,8 +38,6 @@ pub enum Value {
 pub struct Pickle {
     /// The value on top of the stack at the end.
     pub root: Value,
-    /// Contents of the lists.
-    pub lists: Vec<Vec<Value>>,
     /// Contents of the dicts, in order.
     pub dicts: Vec<Vec<(Value, Value)>>,
 }
@@ -53,7 +51,6 @@ struct Machine<'a> {
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: HashMap<u32, Value>,
-    lists: Vec<Vec<Value>>,
     dicts: Vec<Vec<(Value, Value)>>,
 }
 
@@ -68,7 +65,6 @@ pub fn read(bytes: &[u8]) -> Result<Pickle, String> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
-        lists: Vec::new(),
         dicts: Vec::new(),
     };
     loop {
@@ -76,7 +72,7 @@ pub fn read(bytes: &[u8]) -> Result<Pickle, String> {
         let code = machine.byte()?;
         if code == b'.' {
             let root = machine.pop()?;
-            return Ok(Pickle { root, lists: machine.lists, dicts: machine.dicts });
+            return Ok(Pickle { root, dicts: machine.dicts });
         }
         machine.step(code).map_err(|reason| format!("at byte {at} of its pickle: {reason}"))?;
         if machine.stack.len() + machine.memo.len() > LIMIT {
@@ -91,8 +87,7 @@ impl Machine<'_> {
             0x80 => drop(self.byte()?),
             0x95 => drop(self.take(8)?),
             b'N' => self.push(Value::None),
-            0x88 => self.push(Value::Bool(true)),
-            0x89 => self.push(Value::Bool(false)),
+            0x88 | 0x89 => self.push(Value::Bool),
             b'J' => {
                 let value = i32::from_le_bytes(self.array()?);
                 self.push(Value::Int(value.into()));
@@ -107,8 +102,8 @@ impl Machine<'_> {
             }
             0x8a => self.long()?,
             b'G' => {
-                let value = f64::from_be_bytes(self.array()?);
-                self.push(Value::Float(value));
+                self.take(8)?;
+                self.push(Value::Float);
             }
             b'X' => {
                 let n = u32::from_le_bytes(self.array()?) as usize;
@@ -138,15 +133,15 @@ impl Machine<'_> {
                 let items = self.pop_many(usize::from(code - 0x84))?;
                 self.push(Value::Tuple(Rc::new(items)));
             }
-            b']' => self.new_list(),
+            b']' => self.push(Value::List),
             b'}' => self.new_dict(),
             b'a' => {
-                let item = self.pop()?;
-                self.append(vec![item])?;
+                self.pop()?;
+                self.append()?;
             }
             b'e' => {
-                let items = self.since_mark()?;
-                self.append(items)?;
+                self.since_mark()?;
+                self.append()?;
             }
             b's' => {
                 let items = self.pop_many(2)?;
@@ -277,22 +272,16 @@ impl Machine<'_> {
         Ok(self.stack.split_off(mark))
     }
 
-    fn new_list(&mut self) {
-        self.lists.push(Vec::new());
-        self.push(Value::List(self.lists.len() - 1));
-    }
-
     fn new_dict(&mut self) {
         self.dicts.push(Vec::new());
         self.push(Value::Dict(self.dicts.len() - 1));
     }
 
-    fn append(&mut self, items: Vec<Value>) -> Result<(), String> {
+    fn append(&self) -> Result<(), String> {
         match self.stack.last() {
-            Some(Value::List(list)) => self.lists[*list].extend(items),
-            _ => return Err("an append to something that is not a list".into()),
+            Some(Value::List) => Ok(()),
+            _ => Err("an append to something that is not a list".into()),
         }
-        Ok(())
     }
 
     fn set_items(&mut self, items: Vec<Value>) -> Result<(), String> {
@@ -345,6 +334,7 @@ mod tests {
     fn containers_and_numbers() {
         let pickle = read(b"\x80\x02}q\x00(X\x01\x00\x00\x00aK\x05X\x01\x00\x00\x00b]q\x01(J\xff\xff\xff\xffNeu.").unwrap();
         assert_eq!(pickle.dicts[0].len(), 2);
-        assert!(matches!(pickle.lists[0][..], [Value::Int(-1), Value::None]));
+        assert!(matches!(pickle.dicts[0][0].1, Value::Int(5)));
+        assert!(matches!(pickle.dicts[0][1].1, Value::List));
     }
 }

@@ -85,13 +85,13 @@ fn state_dict<'a>(path: &Path, pickle: &'a Pickle) -> Result<&'a [(Value, Value)
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::None => "None",
-        Value::Bool(_) => "a bool",
+        Value::Bool => "a bool",
         Value::Int(_) => "an integer",
-        Value::Float(_) => "a float",
+        Value::Float => "a float",
         Value::Text(_) => "a text",
         Value::Bytes => "bytes",
         Value::Tuple(_) => "a tuple",
-        Value::List(_) => "a list",
+        Value::List => "a list",
         Value::Dict(_) => "a dict",
         Value::Global(_) => "a Python object",
         Value::Storage(_) => "a storage",
