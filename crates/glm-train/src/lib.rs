@@ -1,11 +1,16 @@
 //! The training loop of glmtune: optimizer, schedules, checkpoints, journal.
 
+mod adapter;
 pub mod atomic;
 pub mod clip;
 mod config;
+mod error;
 pub mod journal;
 pub mod optim;
 pub mod run_dir;
 pub mod schedule;
+pub mod step;
 
+pub use adapter::Adapter;
 pub use config::{Checkpointing, IntervalStrategy, Optim, SchedulerType, TrainConfig};
+pub use error::{Result, TrainError};

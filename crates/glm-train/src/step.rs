@@ -1,0 +1,199 @@
+//! One micro batch: loss and gradients.
+//!
+//! The tape is cut at every block: a block's input and past rows are leaves, and its backward pass starts from the
+//! gradient of its output. Kept and recomputed blocks therefore run the same operations and give the same gradients;
+//! the policy only decides whether a block's tape is held until then or made again.
+
+use crate::adapter::Adapter;
+use crate::error::{Result, TrainError, rows};
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
+use glm_data::{Batch, Rng};
+use glm_model::glm::Pass;
+use glm_model::{Network, ops};
+use std::ops::Range;
+
+/// Gradients of all trainable tensors, in the order of [`Adapter::parameters`].
+#[derive(Debug, Clone, Default)]
+pub struct Gradients {
+    values: Vec<Vec<f32>>,
+}
+
+impl Gradients {
+    /// Zeros for the tensors of an adapter.
+    pub fn zeros(parameters: &[(String, Var)]) -> Self {
+        Self { values: parameters.iter().map(|(_, var)| vec![0.0; var.elem_count()]).collect() }
+    }
+
+    /// Sets everything to 0.
+    pub fn clear(&mut self) {
+        self.values.iter_mut().for_each(|v| v.fill(0.0));
+    }
+
+    /// One slice a tensor.
+    pub fn slices(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.iter().map(Vec::as_slice)
+    }
+
+    /// One mutable slice a tensor.
+    pub fn slices_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.values.iter_mut().map(Vec::as_mut_slice)
+    }
+
+    fn add(&mut self, parameters: &[(String, Var)], store: &GradStore) -> Result<()> {
+        for ((_, var), values) in parameters.iter().zip(&mut self.values) {
+            if let Some(gradient) = store.get(var.as_tensor()) {
+                ops::with_floats(gradient, |g| values.iter_mut().zip(g).for_each(|(v, g)| *v += g))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Mean loss over the targets of a batch, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Loss {
+    /// Mean cross entropy.
+    pub mean: f32,
+    /// Number of targets.
+    pub targets: usize,
+}
+
+/// How one micro batch is run.
+#[derive(Debug, Clone, Copy)]
+pub struct StepOptions {
+    /// Blocks whose activations are kept; the others, from the first on, are recomputed.
+    pub kept_blocks: usize,
+    /// Factor on the loss before the backward pass: 1 / gradient_accumulation_steps.
+    pub scale: f64,
+    /// Number of the optimizer step, for error messages.
+    pub step: u64,
+}
+
+/// Keys and values that the adapter puts in front of each block.
+struct Past {
+    /// All blocks, on the tape of the adapter.
+    rows: Tensor,
+    /// One leaf a block.
+    leaves: Vec<Var>,
+    ranges: Vec<Range<usize>>,
+}
+
+fn past(adapter: &Adapter, segments: usize, rng: &mut Rng) -> Result<Option<Past>> {
+    let Adapter::Prefix { encoder, dropout } = adapter else { return Ok(None) };
+    let rows = encoder.expand(segments, *dropout, rng)?;
+    let detached = rows.detach();
+    let leaves = (0..encoder.config().num_layers)
+        .map(|i| Ok(Var::from_tensor(&encoder.layer(&detached, i)?)?))
+        .collect::<Result<_>>()?;
+    Ok(Some(Past { rows, leaves, ranges: (0..segments).map(|i| encoder.expanded_rows(i)).collect() }))
+}
+
+/// Adds the gradients of one micro batch to `gradients` and returns its loss.
+///
+/// # Errors
+/// When the batch has no target, the loss is not finite (nothing is added then), or shapes do not fit.
+pub fn accumulate(
+    network: &Network,
+    adapter: &Adapter,
+    batch: &Batch,
+    options: StepOptions,
+    rng: &mut Rng,
+    gradients: &mut Gradients,
+) -> Result<Loss> {
+    let parameters = adapter.parameters(network);
+    let past = past(adapter, batch.segments.len(), rng)?;
+    let leaf_of = |i: usize| past.as_ref().map(|p| p.leaves[i].as_tensor());
+    let pass = Pass::new(network.config(), batch, past.as_ref().map_or(&[], |p| &p.ranges));
+    let blocks = network.blocks();
+    let first_kept = blocks.len().saturating_sub(options.kept_blocks);
+
+    let embedded = network.embed(&batch.ids)?;
+    let mut x = embedded.detach();
+    let mut inputs = Vec::with_capacity(blocks.len());
+    let mut kept = Vec::with_capacity(blocks.len());
+    for (i, block) in blocks.iter().enumerate() {
+        // Below the first block nothing trains unless the embedding does, so its input needs no gradient.
+        let input = if i == 0 && !embedded.track_op() { x.clone() } else { leaf(&x)? };
+        let y = block.forward(&input, leaf_of(i), &pass, None)?;
+        x = y.detach();
+        inputs.push(input);
+        kept.push((i >= first_kept).then_some(y));
+    }
+
+    let top = leaf(&x)?;
+    let (loss, value) = head(network, &top, batch, &options)?;
+    let store = (loss * options.scale)?.backward()?;
+    gradients.add(parameters, &store)?;
+    let mut gradient = gradient_of(&store, &top)?;
+
+    let mut past_gradients = Vec::with_capacity(blocks.len());
+    for (i, block) in blocks.iter().enumerate().rev() {
+        let y = match kept[i].take() {
+            Some(y) => y,
+            None => block.forward(&inputs[i], leaf_of(i), &pass, None)?,
+        };
+        let store = (y * &gradient)?.sum_all()?.backward()?;
+        gradients.add(parameters, &store)?;
+        if let Some(leaf) = leaf_of(i) {
+            past_gradients.push(gradient_of(&store, leaf)?);
+        }
+        if inputs[i].is_variable() {
+            gradient = gradient_of(&store, &inputs[i])?;
+        }
+    }
+    if embedded.track_op() {
+        gradients.add(parameters, &(embedded * &gradient)?.sum_all()?.backward()?)?;
+    }
+    if let Some(past) = past {
+        past_gradients.reverse();
+        let gradient = Tensor::cat(&past_gradients, 1)?;
+        gradients.add(parameters, &(past.rows * gradient)?.sum_all()?.backward()?)?;
+    }
+    Ok(value)
+}
+
+/// Mean loss of a batch without gradient. `None` when it has no target.
+///
+/// # Errors
+/// When shapes do not fit.
+pub fn evaluate(network: &Network, past: &glm_model::PastKeyValues, batch: &Batch) -> Result<Option<Loss>> {
+    let targets = batch.supervised();
+    if targets.is_empty() {
+        return Ok(None);
+    }
+    let hidden = network.forward(batch, past)?.detach();
+    let labels: Vec<u32> = targets.iter().map(|t| t.label).collect();
+    let losses = ops::token_losses(&network.logits(&supervised_rows(&hidden, &targets)?)?, &labels)?;
+    let mean = losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64;
+    Ok(Some(Loss { mean: mean as f32, targets: losses.len() }))
+}
+
+fn head(network: &Network, top: &Tensor, batch: &Batch, options: &StepOptions) -> Result<(Tensor, Loss)> {
+    let targets = batch.supervised();
+    let stop = |what: String| TrainError::NonFinite { step: options.step, what, rows: rows(&batch.sources()) };
+    if targets.is_empty() {
+        return Err(stop("no position of the micro batch has a label, so its loss would be 0/0".into()));
+    }
+    let labels = targets.iter().map(|t| t.label).collect();
+    let loss = ops::cross_entropy(&network.logits(&supervised_rows(top, &targets)?)?, labels)?;
+    let mean = loss.to_scalar::<f32>()?;
+    if !mean.is_finite() {
+        return Err(stop(format!("the loss is {mean}")));
+    }
+    Ok((loss, Loss { mean, targets: targets.len() }))
+}
+
+fn supervised_rows(hidden: &Tensor, targets: &[glm_data::Target]) -> Result<Tensor> {
+    let positions: Vec<u32> = targets.iter().map(|t| t.position).collect();
+    Ok(hidden.index_select(&Tensor::new(positions, hidden.device())?, 0)?)
+}
+
+fn leaf(x: &Tensor) -> Result<Tensor> {
+    Ok(Var::from_tensor(x)?.as_tensor().clone())
+}
+
+fn gradient_of(store: &GradStore, leaf: &Tensor) -> Result<Tensor> {
+    let gradient = store.get(leaf).ok_or_else(|| candle_core::Error::Msg("a leaf of the tape got no gradient".into()))?;
+    Ok(gradient.detach())
+}

@@ -1,0 +1,258 @@
+//! P-Tuning v2 against the official code: loss, every gradient, six optimizer steps in three settings, quantized bases.
+
+use candle_core::Var;
+use glm_data::{Batch, IGNORE_INDEX, Rng, TrainRow};
+use glm_model::adapter::{PrefixConfig, PrefixEncoder};
+use glm_model::{LoadOptions, Network, Scheme};
+use glm_testkit::{Golden, fixture, json, largest_difference};
+use glm_train::clip::clip_grad_norm;
+use glm_train::optim::{AdamW, AdamWConfig, Norms, ParamSlice, decays};
+use glm_train::schedule::Schedule;
+use glm_train::step::{Gradients, StepOptions, accumulate};
+use glm_train::{Adapter, TrainConfig};
+use serde_json::Value;
+
+fn network(folder: &str, scheme: Scheme) -> Network {
+    let options = LoadOptions { scheme, trainable: false };
+    Network::load(&fixture(folder), options, &mut |_, _| {}).unwrap()
+}
+
+/// Rows of padded ids and labels without the padding on the right, which carries no label.
+fn rows(golden: &Golden, prefix: &str) -> Vec<TrainRow> {
+    let ids = golden.integer_rows(&format!("{prefix}.input_ids"));
+    let labels = golden.integer_rows(&format!("{prefix}.labels"));
+    ids.iter()
+        .zip(&labels)
+        .enumerate()
+        .map(|(source, (ids, labels))| {
+            let len = labels.iter().rposition(|l| *l != IGNORE_INDEX).map_or(ids.len(), |last| last + 1);
+            TrainRow {
+                ids: ids[..len].iter().map(|i| *i as u32).collect(),
+                labels: labels[..len].to_vec(),
+                context_len: labels.iter().position(|l| *l != IGNORE_INDEX).unwrap_or(0),
+                source,
+            }
+        })
+        .collect()
+}
+
+fn adapter(network: &Network, meta: &Value, golden: &Golden, from: &str) -> Adapter {
+    let projection = meta["prefix_projection"].as_bool().unwrap();
+    let config = PrefixConfig::new(network.config(), meta["pre_seq_len"].as_u64().unwrap() as usize, projection);
+    let encoder = PrefixEncoder::from_values(config, |name, count| {
+        let values = golden.floats(&format!("{from}.{name}")).1.to_vec();
+        assert_eq!(values.len(), count, "{name}");
+        values
+    });
+    Adapter::Prefix { encoder: encoder.unwrap(), dropout: 0.0 }
+}
+
+fn options(network: &Network, scale: f64) -> StepOptions {
+    StepOptions { kept_blocks: network.config().num_layers, scale, step: 1 }
+}
+
+fn floor(meta: &Value, path: &[&str]) -> f32 {
+    let value = path.iter().fold(meta, |v, key| &v[key]);
+    value.as_f64().unwrap_or_else(|| panic!("no {path:?}")) as f32
+}
+
+const KINDS: [&str; 2] = ["noproj", "proj"];
+
+#[test]
+fn loss_and_every_gradient_under_every_policy() {
+    let network = network("glm2-tiny/model", Scheme::Dense { dtype: None });
+    for kind in KINDS {
+        let golden = Golden::open(&format!("glm2-tiny/ptuning-{kind}.safetensors"));
+        let meta = json(&format!("glm2-tiny/ptuning-{kind}.json"));
+        let adapter = adapter(&network, &meta, &golden, "init");
+        let parameters = adapter.parameters(&network);
+        let rows = rows(&golden, "batch");
+        let batch = Batch::pack(&rows, Some(0));
+        let mut first: Option<Gradients> = None;
+        for kept_blocks in [network.config().num_layers, 1, 0] {
+            let mut gradients = Gradients::zeros(parameters);
+            let options = StepOptions { kept_blocks, ..options(&network, 1.0) };
+            let loss = accumulate(&network, &adapter, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+            let expected = golden.floats("loss").1[0];
+            let tolerance = 4.0 * floor(&meta, &["noise_floor", "loss"]).max(5e-7);
+            assert!((loss.mean - expected).abs() <= tolerance, "{kind}: loss {} expected {expected}", loss.mean);
+            for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
+                let expected = golden.floats(&format!("grad.{name}")).1;
+                let difference = largest_difference(found, expected);
+                let tolerance = 4.0 * floor(&meta, &["noise_floor", "grad", name]);
+                assert!(difference <= tolerance, "{kind} {name}: {difference} > {tolerance}");
+                assert!(found.iter().any(|g| *g != 0.0), "{name} got no gradient");
+            }
+            // Recomputing changes no bit.
+            match &first {
+                None => first = Some(gradients),
+                Some(first) => assert!(first.slices().eq(gradients.slices()), "{kind}: kept {kept_blocks}"),
+            }
+        }
+    }
+}
+
+fn settings(settings: &Value, meta: &Value) -> TrainConfig {
+    let number = |key: &str| settings[key].as_f64().unwrap();
+    TrainConfig {
+        optim: serde_json::from_value(settings["optim"].clone()).unwrap(),
+        lr_scheduler_type: serde_json::from_value(settings["scheduler"].clone()).unwrap(),
+        learning_rate: number("lr"),
+        warmup_ratio: number("warmup_ratio"),
+        weight_decay: number("wd"),
+        adam_epsilon: number("eps"),
+        adam_beta1: settings["betas"][0].as_f64().unwrap(),
+        adam_beta2: settings["betas"][1].as_f64().unwrap(),
+        max_grad_norm: number("max_grad_norm"),
+        max_steps: Some(number("max_steps") as usize),
+        per_device_train_batch_size: meta["micro_rows"].as_u64().unwrap() as usize,
+        gradient_accumulation_steps: meta["gradient_accumulation_steps"].as_u64().unwrap() as usize,
+        ..TrainConfig::default()
+    }
+}
+
+#[test]
+fn six_optimizer_steps_in_every_setting() {
+    let network = network("glm2-tiny/model", Scheme::Dense { dtype: None });
+    for kind in KINDS {
+        let golden = Golden::open(&format!("glm2-tiny/ptuning-{kind}.safetensors"));
+        let meta = json(&format!("glm2-tiny/ptuning-{kind}.json"));
+        for (run, expected) in meta["runs"].as_object().unwrap() {
+            let config = settings(&expected["settings"], &meta);
+            let adapter = adapter(&network, &meta, &golden, "init");
+            let parameters = adapter.parameters(&network);
+            let mut optimizer = AdamW::new(
+                AdamWConfig::from(&config),
+                parameters.iter().map(|(name, var)| (name.as_str(), var.elem_count())),
+            );
+            let schedule = Schedule::new(&config, config.max_steps.unwrap() as u64);
+            let rows = rows(&golden, "train");
+            let mut micro = rows.chunks(config.per_device_train_batch_size);
+            let mut gradients = Gradients::zeros(parameters);
+            let near = |what: &str, found: f32, wanted: f32, floor: f32| {
+                let tolerance = 4.0 * floor + 1e-6 * wanted.abs();
+                assert!((found - wanted).abs() <= tolerance, "{kind} {run} {what}: {found} expected {wanted}");
+            };
+            for (step, expected_step) in expected["steps"].as_array().unwrap().iter().enumerate() {
+                gradients.clear();
+                for (i, wanted) in expected_step["micro_losses"].as_array().unwrap().iter().enumerate() {
+                    let batch = Batch::pack(micro.next().unwrap(), Some(0));
+                    let options = options(&network, 1.0 / config.gradient_accumulation_steps as f64);
+                    let loss =
+                        accumulate(&network, &adapter, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+                    let floor = floor(expected, &["noise_floor", "loss"]);
+                    near(&format!("step {step} micro loss {i}"), loss.mean, wanted.as_f64().unwrap() as f32, floor);
+                }
+                let mut named: Vec<(&str, &mut [f32])> =
+                    parameters.iter().zip(gradients.slices_mut()).map(|((name, _), g)| (name.as_str(), g)).collect();
+                let norm = clip_grad_norm(&mut named, config.max_grad_norm).unwrap();
+                let floor = floor(expected, &["noise_floor", "grad_norm"]);
+                near(&format!("step {step} norm"), norm, expected_step["grad_norm_before_clip"].as_f64().unwrap() as f32, floor);
+                assert_eq!(schedule.rate(step as u64), expected_step["lr_used"].as_f64().unwrap());
+                update(&mut optimizer, parameters, &gradients, schedule.rate(step as u64));
+            }
+            for (name, var) in parameters {
+                let found: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
+                let difference = largest_difference(&found, golden.floats(&format!("run_{run}.final.{name}")).1);
+                let tolerance = 4.0 * floor(expected, &["noise_floor", "final", name]);
+                assert!(difference <= tolerance, "{kind} {run} {name}: {difference} > {tolerance}");
+            }
+        }
+    }
+}
+
+fn update(optimizer: &mut AdamW, parameters: &[(String, Var)], gradients: &Gradients, rate: f64) {
+    let mut values: Vec<Vec<f32>> =
+        parameters.iter().map(|(_, var)| var.flatten_all().unwrap().to_vec1().unwrap()).collect();
+    let mut slices: Vec<ParamSlice<'_>> = parameters
+        .iter()
+        .zip(&mut values)
+        .zip(gradients.slices())
+        .map(|(((name, _), value), grad)| ParamSlice { name, value, grad, decay: decays(name, Norms::RmsNorm) })
+        .collect();
+    optimizer.step(rate, &mut slices).unwrap();
+    for ((_, var), values) in parameters.iter().zip(values) {
+        var.set(&candle_core::Tensor::from_vec(values, var.dims(), var.device()).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn quantized_bases_give_the_official_losses_and_gradients() {
+    let noproj = Golden::open("glm2-tiny/ptuning-noproj.safetensors");
+    let meta = json("glm2-tiny/ptuning-noproj.json");
+    for (folder, scheme) in [("glm2-tiny/quant-int4", Scheme::Int4), ("glm2-tiny/quant-int8", Scheme::Int8)] {
+        let golden = Golden::open(&format!("{folder}/expected.safetensors"));
+        let batch = Batch::pack(&rows(&golden, "batch"), Some(0));
+        for network in [network(folder, Scheme::Dense { dtype: None }), network("glm2-tiny/model", scheme)] {
+            let bare = glm_train::step::evaluate(&network, &Default::default(), &batch).unwrap().unwrap();
+            let expected = golden.floats("loss").1[0];
+            assert!((bare.mean - expected).abs() < 1e-5, "{folder}: {} expected {expected}", bare.mean);
+            if !golden.has("ptuning.loss") {
+                continue;
+            }
+            let adapter = adapter(&network, &meta, &noproj, "init");
+            let parameters = adapter.parameters(&network);
+            let mut gradients = Gradients::zeros(parameters);
+            let options = options(&network, 1.0);
+            let loss = accumulate(&network, &adapter, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+            let expected = golden.floats("ptuning.loss").1[0];
+            assert!((loss.mean - expected).abs() < 1e-5, "{folder}: {} expected {expected}", loss.mean);
+            for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
+                let difference = largest_difference(found, golden.floats(&format!("ptuning.grad.{name}")).1);
+                let tolerance = 8.0 * floor(&meta, &["noise_floor", "grad", name]);
+                assert!(difference <= tolerance, "{folder} {name}: {difference} > {tolerance}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_scheme_gives_every_tensor_a_gradient() {
+    let golden = Golden::open("glm2-tiny/ptuning-proj.safetensors");
+    let meta = json("glm2-tiny/ptuning-proj.json");
+    let batch = Batch::pack(&rows(&golden, "batch"), Some(0));
+    use glm_model::DenseType::{Bf16, F16, F32};
+    let dense = [F32, Bf16, F16].map(|dtype| Scheme::Dense { dtype: Some(dtype) });
+    for scheme in dense.into_iter().chain([Scheme::Int8, Scheme::Int4, Scheme::Int4Group { group: 32 }]) {
+        let network = network("glm2-tiny/model", scheme);
+        let Adapter::Prefix { encoder, .. } = adapter(&network, &meta, &golden, "init") else { unreachable!() };
+        let adapter = Adapter::Prefix { encoder, dropout: 0.1 };
+        let parameters = adapter.parameters(&network);
+        let mut gradients = Gradients::zeros(parameters);
+        let options = options(&network, 1.0);
+        let loss = accumulate(&network, &adapter, &batch, options, &mut Rng::new(3), &mut gradients).unwrap();
+        assert!(loss.mean.is_finite(), "{scheme}");
+        for ((name, _), gradient) in parameters.iter().zip(gradients.slices()) {
+            let moved = gradient.iter().filter(|g| **g != 0.0).count();
+            assert!(moved * 10 > gradient.len() * 8, "{scheme}: {name} has only {moved} of {}", gradient.len());
+        }
+    }
+}
+
+#[test]
+fn the_whole_base_can_train() {
+    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trainable: true };
+    let network = Network::load(&fixture("glm2-tiny/model"), options, &mut |_, _| {}).unwrap();
+    let golden = Golden::open("glm2-tiny/finetune.safetensors");
+    let meta = json("glm2-tiny/finetune.json");
+    let batch = Batch::pack(&rows(&golden, "batch"), None);
+    let parameters = Adapter::Full.parameters(&network);
+    for kept_blocks in [0, network.config().num_layers] {
+        let mut gradients = Gradients::zeros(parameters);
+        let options = StepOptions { kept_blocks, scale: 1.0, step: 1 };
+        let loss = accumulate(&network, &Adapter::Full, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+        let expected = meta["losses"][0].as_f64().unwrap() as f32;
+        assert!((loss.mean - expected).abs() < 5e-6, "{} expected {expected}", loss.mean);
+        let mut compared = 0;
+        for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
+            let key = format!("grad.{name}");
+            if golden.has(&key) {
+                let difference = largest_difference(found, golden.floats(&key).1);
+                let tolerance = 4.0 * floor(&meta, &["noise_floor", "grad", name]);
+                assert!(difference <= tolerance, "{name}: {difference} > {tolerance}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 0 && parameters.len() == golden.names("grad.").len(), "compared {compared}");
+    }
+}
