@@ -1,5 +1,7 @@
 //! Ids and labels against the official script, and where ours differs on purpose.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 mod common;
 
 use common::{cases, ids, list, optional, text};
@@ -279,4 +281,42 @@ fn histories_may_be_json_texts_null_or_absent() {
         assert_eq!(row.history, if i < 2 { expected.as_slice() } else { &[] }, "row {i}");
     }
     assert_eq!(clean_up(&ours[0].reference), "好");
+}
+
+/// The tiny vocabulary without byte fallback, so that it has unknown characters.
+fn tiny_with_unknowns() -> Tokenizer {
+    let mut bytes = std::fs::read(glm_testkit::fixture("tiny-tokenizer/tokenizer.model")).unwrap();
+    // Field 35 of the trainer settings, a varint: byte_fallback = true. The settings follow the pieces.
+    let flag = bytes.windows(3).rposition(|window| window == [0x98, 0x02, 0x01]).unwrap();
+    bytes[flag + 2] = 0;
+    Tokenizer::from_bytes(&bytes, Variant::ChatGlm2).unwrap()
+}
+
+#[test]
+fn unknown_tokens_of_an_answer_are_targets_only_when_pads_are() {
+    let tokenizer = tiny_with_unknowns();
+    let rows = rows(&[json!({"content": "问", "summary": "\u{10ffff}\u{10fffe}"})]);
+    for (compat, ignore) in [(true, true), (true, false), (false, true), (false, false)] {
+        let config = DataConfig { compat, ignore_pad_token_for_loss: ignore, ..DataConfig::default() };
+        let (ours, report) = train_rows(&rows, &tokenizer, &config).unwrap();
+        let row = &ours[0];
+        let at = row.context_len + row.ids[row.context_len..].iter().position(|&id| id == tokenizer.pad_id()).unwrap();
+        assert_eq!(row.labels[at], if ignore { IGNORE_INDEX } else { 0 }, "compat {compat}, ignore {ignore}");
+        assert_eq!(row.ids[at + 1], tokenizer.eos_id(), "a run of unknown characters is one token");
+        assert_eq!(report.supervised_tokens, row.labels[1..].iter().filter(|&&l| l != IGNORE_INDEX).count());
+    }
+}
+
+#[test]
+fn rows_with_nothing_to_learn_are_left_out_and_counted() {
+    let tokenizer = tiny();
+    let template = tokenizer.encode_prompt(&prompt::build_prompt(Variant::ChatGlm2, "", &[])).len();
+    // Four byte tokens do not fit where one may stand.
+    let rows =
+        rows(&[json!({"content": "\u{10ffff}\u{10ffff}", "summary": "好"}), json!({"content": "1", "summary": "好"})]);
+    let config = DataConfig { max_source_length: template + 1, ..DataConfig::default() };
+    let (ours, report) = train_rows(&rows, &tokenizer, &config).unwrap();
+    assert_eq!((ours.len(), ours[0].source), (1, 1));
+    assert_eq!((report.rows_used, report.untrainable, report.untrainable_lines.as_slice()), (1, 1, [1].as_slice()));
+    assert!(report.to_string().contains("rows with nothing to learn from: 1 (first on lines 1)"), "{report}");
 }

@@ -1,5 +1,7 @@
 //! Prompts of ChatGLM2 against the official tokenizer class and chat functions.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 mod common;
 
 use common::{cases, ids, list, text};

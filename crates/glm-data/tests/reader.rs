@@ -1,5 +1,7 @@
 //! Data files as users have them: three formats, two encodings, and everything that can be wrong with them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 use std::path::PathBuf;
 
 use glm_data::{Rows, read_rows};

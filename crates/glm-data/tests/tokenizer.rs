@@ -1,5 +1,7 @@
 //! Ids and texts against the official tokenizer class.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 mod common;
 
 use common::{cases, ids, list, optional, text};

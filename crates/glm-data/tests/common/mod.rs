@@ -1,6 +1,7 @@
 //! What the golden tests share.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 use glm_data::{Tokenizer, Variant};
 use glm_testkit::{external, fixture};
