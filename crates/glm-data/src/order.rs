@@ -32,6 +32,6 @@ mod tests {
     #[test]
     fn the_order_of_a_seed_never_changes() {
         // Written down once: a change here would break the resumption of every saved run.
-        assert_eq!(epoch_order(8, 42, 0), [0; 8]);
+        assert_eq!(epoch_order(8, 42, 0), [4, 1, 3, 6, 2, 7, 0, 5]);
     }
 }

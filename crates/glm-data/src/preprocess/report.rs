@@ -96,7 +96,7 @@ impl PreprocessReport {
             0 => "less than 1".to_string(),
             percent => percent.to_string(),
         };
-        let at = |lines: &[usize]| format!("first on line {}", list(lines));
+        let at = |lines: &[usize]| format!("first on lines {}", list(lines));
         if self.answers_cut > 0 {
             warnings.push(format!(
                 "{} % of answers cut at {} tokens (p95 = {}); raise --max_target_length",
@@ -114,11 +114,11 @@ impl PreprocessReport {
             ));
         }
         if self.skipped_broken > 0 {
-            warnings.push(format!("{} broken rows skipped, {}", self.skipped_broken, at(&self.broken_lines)));
+            warnings.push(format!("broken rows skipped: {} ({})", self.skipped_broken, at(&self.broken_lines)));
         }
         if self.untrainable > 0 {
             let lines = at(&self.untrainable_lines);
-            warnings.push(format!("{} rows have nothing to learn from, {lines}", self.untrainable));
+            warnings.push(format!("rows with nothing to learn from: {} ({lines})", self.untrainable));
         }
         warnings
     }

@@ -1,9 +1,7 @@
 //! CSV with a header line. All values are texts; a history column holds JSON.
 
-use std::cell::Cell;
 use std::collections::HashSet;
-use std::io::{self, Read};
-use std::rc::Rc;
+use std::io::{self, BufRead};
 
 use serde_json::Value;
 
@@ -13,9 +11,8 @@ use super::{Broken, Sink};
 use crate::error::DataError;
 
 pub(super) fn read(text: &TextFile, sink: &mut Sink) -> Result<(), DataError> {
-    let quotes = Rc::new(Cell::new(0));
-    let source = QuoteCounter { inner: text.open()?, quotes: quotes.clone() };
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
+    let mut place = Place { reader: text.open()?, offset: 0, line: 1, quotes: 0 };
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.open()?);
     let mut record = csv::ByteRecord::new();
     let failed = |e: csv::Error| match e.into_kind() {
         csv::ErrorKind::Io(source) => text.io_error(source),
@@ -28,13 +25,15 @@ pub(super) fn read(text: &TextFile, sink: &mut Sink) -> Result<(), DataError> {
     let names = header(&record).map_err(|reason| sink.error(1, reason))?;
     let mut last = None;
     while reader.read_byte_record(&mut record).map_err(failed)? {
-        let line = record.position().map_or(0, |p| p.line() as usize);
+        let offset = record.position().map_or(0, csv::Position::byte);
+        let line = place.advance(offset).map_err(|e| text.io_error(e))?;
         sink.push(line, columns(&names, &record, line))?;
         last = Some((line, record.iter().any(|field| field.contains(&b'\n'))));
     }
+    place.advance(u64::MAX).map_err(|e| text.io_error(e))?;
     // The parser takes a quote that is never closed for a field up to the end of the file, and says nothing.
     if let Some((line, true)) = last
-        && quotes.get() % 2 == 1
+        && place.quotes % 2 == 1
     {
         return Err(sink.error(line, "a quoted field of this row is never closed; double a '\"' that is meant".into()));
     }
@@ -73,16 +72,30 @@ fn columns(names: &[String], record: &csv::ByteRecord, line: usize) -> Result<Co
     Ok(columns)
 }
 
-struct QuoteCounter<R> {
-    inner: R,
-    quotes: Rc<Cell<u64>>,
+/// Follows the parser through the text and counts lines, which the parser does not do right for `\r\n`, and quotes.
+struct Place {
+    reader: Box<dyn BufRead>,
+    offset: u64,
+    line: usize,
+    quotes: u64,
 }
 
-impl<R: Read> Read for QuoteCounter<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        let found = buffer[..n].iter().filter(|&&b| b == b'"').count() as u64;
-        self.quotes.set(self.quotes.get() + found);
-        Ok(n)
+impl Place {
+    /// Moves on to byte `offset` and over the line ends that follow, and returns the line there.
+    fn advance(&mut self, offset: u64) -> io::Result<usize> {
+        loop {
+            let buffer = self.reader.fill_buf()?;
+            let before = offset.saturating_sub(self.offset).min(buffer.len() as u64) as usize;
+            let line_ends = buffer[before..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            let used = before + line_ends;
+            self.line += buffer[..used].iter().filter(|&&b| b == b'\n').count();
+            self.quotes += buffer[..used].iter().filter(|&&b| b == b'"').count() as u64;
+            let ended = used < buffer.len() || buffer.is_empty();
+            self.offset += used as u64;
+            self.reader.consume(used);
+            if ended {
+                return Ok(self.line);
+            }
+        }
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn read_array(text: &TextFile, sink: &mut Sink) -> Result<(), DataErr
                     continue;
                 }
             }
+            Some(b',') => return Err(sink.error(scanner.line, "expected a row before ','".into())),
             Some(_) if first => {}
             Some(other) => {
                 let shown = char::from(other).escape_default();

@@ -7,7 +7,7 @@ mod stream;
 use std::path::Path;
 
 use kitoken::convert::convert_sentencepiece;
-use kitoken::{Fallback, Kitoken, SpecialTokenKind};
+use kitoken::{Fallback, Kitoken, Processing, SpecialTokenKind};
 
 pub use clean::clean_up;
 pub use stream::StreamDecoder;
@@ -49,6 +49,8 @@ impl Tokenizer {
         if !definition.config.fallback.contains(&Fallback::Skip) {
             definition.config.fallback.push(Fallback::Skip);
         }
+        // A run of unknown characters is one token. The official file has byte fallback and so knows every character.
+        definition.config.processing.push(Processing::Collapse { id: file.unk_id });
         let encoder = Kitoken::from_definition(definition).map_err(|e| e.to_string())?;
         Ok(Self { encoder, file, variant })
     }

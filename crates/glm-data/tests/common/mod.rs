@@ -1,0 +1,44 @@
+//! What the golden tests share.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
+use glm_data::{Tokenizer, Variant};
+use glm_testkit::{external, fixture};
+use serde_json::Value;
+
+/// Folder of goldens and the tokenizer that they were made with; the real vocabulary is not shipped.
+pub fn cases() -> Vec<(&'static str, Tokenizer)> {
+    let tiny = fixture("tiny-tokenizer/tokenizer.model");
+    let mut cases = vec![("tiny-tokenizer", Tokenizer::from_file(&tiny, Variant::ChatGlm2).unwrap())];
+    if let Some(real) = external("chatglm2-tokenizer/tokenizer.model") {
+        cases.push(("glm2-tokenizer", Tokenizer::from_file(&real, Variant::ChatGlm2).unwrap()));
+    }
+    cases
+}
+
+/// A json fixture that is not shipped, or `None` with a printed reason.
+pub fn optional(path: &str) -> Option<Value> {
+    if fixture(path).exists() {
+        return Some(glm_testkit::json(path));
+    }
+    eprintln!("skipped: {path} is not among the fixtures");
+    None
+}
+
+/// A list of ids.
+pub fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|v| u32::try_from(v.as_u64().unwrap()).unwrap()).collect()
+}
+
+/// A list of values; panics when there is none, so that a test cannot pass by looking at nothing.
+pub fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    let entries = value[key].as_array().unwrap_or_else(|| panic!("no list {key:?}"));
+    assert!(!entries.is_empty(), "{key:?} is empty");
+    entries
+}
+
+/// A text.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}

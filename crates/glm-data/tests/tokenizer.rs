@@ -1,0 +1,162 @@
+//! Ids and texts against the official tokenizer class.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
+mod common;
+
+use common::{cases, ids, list, optional, text};
+use glm_data::{Tokenizer, Variant};
+use glm_testkit::{fixture, json};
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn streamed(tokenizer: &Tokenizer, ids: &[u32]) -> String {
+    let mut stream = tokenizer.stream();
+    let mut text: String = ids.iter().map(|&id| stream.push(id)).collect();
+    text.push_str(&stream.finish());
+    text
+}
+
+fn check_strings(tokenizer: &Tokenizer, golden: &Value) {
+    for entry in list(golden, "strings") {
+        let string = text(&entry["text"]);
+        let plain = ids(&entry["ids"]);
+        let special = ids(&entry["ids_special"]);
+        assert_eq!(tokenizer.encode(string), plain, "{string:?}");
+        assert_eq!(tokenizer.encode_prompt(string), special, "{string:?}");
+        for (ids, key) in [(&plain, "decode"), (&special, "decode_special")] {
+            assert_eq!(tokenizer.decode(ids), text(&entry[key]), "{key} of {string:?}");
+            assert_eq!(streamed(tokenizer, ids), text(&entry[key]), "streamed {key} of {string:?}");
+        }
+    }
+}
+
+#[test]
+fn every_golden_string_encodes_and_decodes_the_same() {
+    for (folder, tokenizer) in cases() {
+        let golden = json(&format!("{folder}/encode.json"));
+        check_strings(&tokenizer, &golden);
+        for entry in list(&golden, "decode_only") {
+            let ids = ids(&entry["ids"]);
+            assert_eq!(tokenizer.decode(&ids), text(&entry["decode"]), "{folder}: {ids:?}");
+            assert_eq!(streamed(&tokenizer, &ids), text(&entry["decode"]), "{folder}: {ids:?}");
+        }
+        if let Some(golden) = optional(&format!("{folder}/encode-adgen.json")) {
+            check_strings(&tokenizer, &golden);
+        }
+    }
+}
+
+#[test]
+fn special_ids_follow_the_pieces() {
+    for (folder, tokenizer) in cases() {
+        let info = json(&format!("{folder}/encode.json"))["info"].clone();
+        assert_eq!(tokenizer.vocab_size() as u64, info["vocab_size"], "{folder}");
+        assert_eq!(u64::from(tokenizer.pad_id()), info["pad_token_id"], "{folder}");
+        assert_eq!(u64::from(tokenizer.eos_id()), info["eos_token_id"], "{folder}");
+        let last = tokenizer.vocab_size() as u32 - 1;
+        let specials =
+            [tokenizer.mask_id(), tokenizer.gmask_id(), tokenizer.smask_id(), tokenizer.sop_id(), tokenizer.eop_id()];
+        assert_eq!(specials, [last - 4, last - 3, last - 2, last - 1, last], "{folder}");
+        // Rows of the embedding beyond the vocabulary have no text.
+        assert_eq!(tokenizer.decode(&[last + 1, u32::MAX]), "");
+    }
+}
+
+#[test]
+fn special_tokens_in_text_are_ordinary_characters() {
+    for (folder, tokenizer) in cases() {
+        let control = [tokenizer.pad_id(), 1, tokenizer.eos_id()];
+        for text in
+            ["[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<s>", "</s>", "<unk>", "<pad>", " ⁇ ", "⁇", "<0x41>"]
+        {
+            let text = format!("甲{text}乙");
+            let ids = tokenizer.encode(&text);
+            let below_specials = ids.iter().all(|&id| id < tokenizer.mask_id() && !control.contains(&id));
+            assert!(below_specials, "{folder}: {text:?} became {ids:?}");
+            assert_eq!(tokenizer.decode(&ids), text);
+        }
+    }
+}
+
+#[test]
+fn broken_and_foreign_files_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = std::fs::read(fixture("tiny-tokenizer/tokenizer.model")).unwrap();
+    let file = dir.path().join("tokenizer.model");
+    let mut cases: Vec<(Vec<u8>, &str)> = vec![
+        (Vec::new(), "trainer settings"),
+        (b"version https://git-lfs.github.com/spec/v1\n".to_vec(), ""),
+        (good[..good.len() / 2].to_vec(), ""),
+        (json("tiny-tokenizer/tokenizer_config.json").to_string().into_bytes(), ""),
+    ];
+    let unigram = fixture("glm1-tokenizer/ice_text.model");
+    if unigram.exists() {
+        cases.push((std::fs::read(unigram).unwrap(), "Unigram"));
+    }
+    for (bytes, expected) in cases {
+        std::fs::write(&file, bytes).unwrap();
+        let message = Tokenizer::from_file(&file, Variant::ChatGlm2).unwrap_err().to_string();
+        assert!(message.contains("tokenizer.model: not a usable tokenizer") && message.contains(expected), "{message}");
+    }
+    let absent = Tokenizer::from_file(&dir.path().join("absent"), Variant::ChatGlm2).unwrap_err().to_string();
+    assert!(absent.contains("absent: cannot be read"), "{absent}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_models_never_panic(position in any::<prop::sample::Index>(), value in any::<u8>(), cut in any::<bool>()) {
+        let mut bytes = std::fs::read(fixture("tiny-tokenizer/tokenizer.model")).unwrap();
+        let at = position.index(bytes.len());
+        bytes[at] = value;
+        if cut {
+            bytes.truncate(at);
+        }
+        if let Ok(tokenizer) = Tokenizer::from_bytes(&bytes, Variant::ChatGlm2) {
+            tokenizer.decode(&tokenizer.encode("今天 hello 123 [gMASK]"));
+        }
+    }
+}
+
+#[test]
+fn random_texts_come_back_and_random_ids_stream_as_they_decode() {
+    for (_, tokenizer) in cases() {
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+            cases: 300,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        });
+        // U+2581 stands for a blank inside the vocabulary and comes back as one.
+        runner
+            .run(&"[^\u{2581}]{0,80}|[ \n\t一-龥a-z0-9，。！#*]{0,200}", |text| {
+                prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text)), text);
+                Ok(())
+            })
+            .unwrap();
+        // Low ids are bytes: half of the draws are there, to make broken and whole UTF-8 sequences likely.
+        let id = prop_oneof![0..260u32, 0..tokenizer.vocab_size() as u32 + 3];
+        runner
+            .run(&prop::collection::vec(id, 0..60), |ids| {
+                prop_assert_eq!(streamed(&tokenizer, &ids), tokenizer.decode(&ids));
+                Ok(())
+            })
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_stream_gives_each_character_as_soon_as_it_is_whole() {
+    let (_, tokenizer) = &cases()[0];
+    // The last code point is in no vocabulary, so four byte pieces after the dummy blank.
+    let ids = tokenizer.encode("\u{10ffff}");
+    let mut stream = tokenizer.stream();
+    let parts: Vec<String> = ids.iter().map(|&id| stream.push(id)).collect();
+    assert_eq!(parts.last().unwrap(), "\u{10ffff}");
+    assert!(parts[..parts.len() - 1].iter().all(String::is_empty), "{parts:?}");
+    assert_eq!(stream.finish(), "");
+    // The same stream can be used for the next answer.
+    assert_eq!(ids[..ids.len() - 1].iter().map(|&id| stream.push(id)).collect::<String>(), "");
+    assert_eq!(stream.finish(), "\u{fffd}".repeat(3));
+}
