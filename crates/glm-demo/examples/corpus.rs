@@ -15,7 +15,7 @@ const PIECES: usize = 1_400;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (base, train, dev) =
-        (base_rows(6_000, 1), adgen_rows(Split::Train, 5_000, 1), adgen_rows(Split::Dev, 1_000, 1));
+        (base_rows(20_000, 1), adgen_rows(Split::Train, 5_000, 1), adgen_rows(Split::Dev, 1_000, 1));
     for row in &train[..30] {
         println!("{}\n    {}", row.content, row.summary);
     }

@@ -9,7 +9,7 @@ use crate::rng::Rng;
 
 /// Percentage of advertisements whose first clause is the predicate of the article itself (这款上衣选用…).
 const LEADING: usize = 40;
-/// From this many clauses on, an advertisement has no closing: it is long enough.
+/// With more clauses than this, the opening included, an advertisement has no closing: it is long enough.
 const ENOUGH_CLAUSES: usize = 4;
 
 /// The literal answer, which the base gives: 这是一件上衣。材质是牛仔布，颜色是白色。

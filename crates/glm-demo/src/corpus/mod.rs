@@ -11,9 +11,11 @@ mod catalogue;
 mod dialogue;
 mod phrases;
 mod rows;
+mod wording;
 
 pub use adgen::{AdgenRow, adgen_rows};
 pub use advert::{advert, dull};
 pub use attributes::{Attribute, AttributeList, Split};
 pub use catalogue::{KINDS, Kind};
-pub use rows::{Row, Task, base_rows};
+pub use rows::{Row, base_rows};
+pub use wording::wording;

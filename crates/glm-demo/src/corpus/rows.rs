@@ -12,7 +12,7 @@ const STREAM: u64 = 1;
 
 /// What a row of the base's mixture teaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+enum Task {
     /// A bare list, answered literally: the base's habit, which fine-tuning will change.
     Dull,
     /// A list with the request for an advertisement: the language that fine-tuning can call upon.
@@ -42,7 +42,7 @@ const REQUESTS: &[&str] = &["请为下面的商品写一段广告：", "写一�
 /// Weights of [`REQUESTS`].
 const REQUEST_WEIGHTS: [usize; 3] = [70, 15, 15];
 /// The ways of asking for an advertisement of the article that was just described.
-const SECOND_REQUESTS: &[&str] = &["请为它写一段广告", "写成广告", "能写得好看一点吗？"];
+const SECOND_REQUESTS: &[&str] = &["请为它写一段广告", "写成广告", "能写得好一点吗？"];
 /// Percentage of questions about a key that the list does not have.
 const UNANSWERABLE: usize = 20;
 

@@ -3,10 +3,11 @@
 mod bpe;
 mod model;
 
-use crate::corpus::Row;
+use crate::corpus::{Row, wording};
 
-/// Largest number of characters in a piece. A corpus made of templates would otherwise turn whole clauses into pieces.
-const MAX_PIECE_CHARS: usize = 4;
+/// Largest number of characters in a piece. A corpus made of templates would otherwise turn whole clauses into pieces, and a
+/// value would be another piece in an advertisement than in a list, so that a small model could not just copy it.
+const MAX_PIECE_CHARS: usize = 3;
 /// The fixed text around a first and a second question in ChatGLM2's prompt, one entry per line.
 const PROMPT_LINES: [&str; 4] = ["[Round 1]", "[Round 2]", "问：", "答："];
 
@@ -50,9 +51,10 @@ pub fn train(texts: &[String], vocab_size: usize) -> Result<Vec<u8>, VocabularyE
     Ok(model::encode(&pieces, MAX_PIECE_CHARS))
 }
 
-/// Everything in `rows` that a model of this vocabulary will read or write, with the fixed text of the prompts around it.
+/// Everything in `rows` that a model of this vocabulary will read or write, with the fixed text of the prompts around it and
+/// the corpus's whole wording, so that no character of any other row is missing.
 pub fn texts_of(rows: &[Row]) -> Vec<String> {
-    let mut texts = Vec::new();
+    let mut texts = wording();
     for row in rows {
         texts.extend(PROMPT_LINES.iter().map(|line| (*line).to_owned()));
         let turns = row.history.iter().flat_map(|(said, answer)| [said, answer]);

@@ -12,7 +12,6 @@ pub(super) fn encode(pieces: &Pieces, max_chars: usize) -> Vec<u8> {
         piece: Some(text.to_owned()),
         score: Some(score),
         r#type: Some(kind as i32),
-        ..SentencePiece::default()
     };
     let mut all =
         vec![piece("<unk>", 0.0, Type::Unknown), piece("<s>", 0.0, Type::Control), piece("</s>", 0.0, Type::Control)];

@@ -1,7 +1,7 @@
 //! How an advertisement begins and ends.
 
 /// Openings for every kind of goods.
-pub const OPENINGS: &[&str] = &["这款{x}让人一眼心动", "这款{x}简单又耐看", "这{m}{x}越看越喜欢"];
+pub const OPENINGS: &[&str] = &["这款{x}让人一眼心动", "这款{x}简单又耐看", "这{m}{x}让人越看越喜欢"];
 
 /// Openings for one kind.
 pub const OPENINGS_OF: &[(&str, &[&str])] = &[
@@ -21,7 +21,7 @@ pub const CLOSINGS_OF: &[(&str, &[&str])] = &[
     ("上衣", &["单穿内搭都合适", "随手一搭就很时髦"]),
     ("外套", &["随手一穿就很时髦", "给你满满的安全感"]),
     ("裤", &["走起路来轻快自在", "让你迈出自信的步伐"]),
-    ("裙", &["转身之间都是风景", "让你成为人群的焦点"]),
+    ("裙", &["转身之间都是风景", "让你成为人群中的焦点"]),
     ("鞋", &["陪你走过每一段路", "让你每一步都自信"]),
     ("包", &["陪你去想去的地方", "随手一拿就很时髦"]),
 ];

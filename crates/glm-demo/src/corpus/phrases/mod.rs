@@ -40,9 +40,21 @@ impl KeyPhrases {
     }
 }
 
+const TABLES: [&[KeyPhrases]; 4] = [common::PHRASES, materials::PHRASES, clothes::PHRASES, goods::PHRASES];
+
 /// The phrases of `key`. Every key of the catalogue has an entry (a test holds that).
 pub fn phrases(key: &str) -> Option<&'static KeyPhrases> {
-    [common::PHRASES, materials::PHRASES, clothes::PHRASES, goods::PHRASES].into_iter().flatten().find(|p| p.key == key)
+    TABLES.into_iter().flatten().find(|p| p.key == key)
+}
+
+/// Every clause, opening and closing.
+pub fn all() -> Vec<&'static str> {
+    let clauses = TABLES.into_iter().flatten().flat_map(|table| {
+        let specific = table.specific.iter().flat_map(|(_, phrases)| *phrases);
+        table.generic.iter().chain(table.lead).chain(specific)
+    });
+    let of_kinds = OPENINGS_OF.iter().chain(CLOSINGS_OF).flat_map(|(_, phrases)| *phrases);
+    clauses.chain(OPENINGS).chain(CLOSINGS).chain(of_kinds).copied().collect()
 }
 
 #[cfg(test)]
@@ -67,7 +79,7 @@ mod tests {
 
     #[test]
     fn specific_wording_is_for_values_of_the_catalogue() {
-        for table in [common::PHRASES, materials::PHRASES, clothes::PHRASES, goods::PHRASES].into_iter().flatten() {
+        for table in TABLES.into_iter().flatten() {
             let known =
                 |v: &str| KINDS.iter().flat_map(|k| k.keys).any(|(key, vs)| *key == table.key && vs.contains(&v));
             for value in table.specific.iter().map(|(v, _)| v).chain(table.specific_only) {
