@@ -79,3 +79,42 @@ pub struct RunConfig {
     /// Threads to compute with; `None`: one a core.
     pub threads: Option<usize>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::sources::{Given, Source};
+    use crate::args::verbs::TrainKeys;
+    use crate::config::resolve;
+
+    #[test]
+    fn a_saved_run_reads_back_the_same() {
+        let mut given = Given::<TrainKeys>::default();
+        for (name, text) in [
+            ("do_train", "true"),
+            ("model_name_or_path", "base"),
+            ("train_file", "rows.json"),
+            ("output_dir", "out"),
+            ("pre_seq_len", "8"),
+            ("quantization_bit", "4"),
+            ("quantization_group", "64"),
+            ("resume_from_checkpoint", "out/checkpoint-3"),
+            ("learning_rate", "0.013"),
+            ("top_p", "0.83"),
+        ] {
+            given.set(name, text, Source::Flag).unwrap();
+        }
+        let (config, _) = resolve(&given, false).unwrap();
+        let saved = serde_json::to_string_pretty(&config).unwrap();
+        assert_eq!(serde_json::from_str::<RunConfig>(&saved).unwrap(), config);
+        let unknown = saved.replacen("\"do_train\"", "\"do_trian\"", 1);
+        assert!(serde_json::from_str::<RunConfig>(&unknown).is_err());
+
+        let summary = config.summary();
+        for part in
+            ["base held in INT4 in groups of 64", "prefix of 8 positions, fresh", "resumed from out/checkpoint-3"]
+        {
+            assert!(summary.contains(part), "{summary}");
+        }
+    }
+}
