@@ -1,3 +1,71 @@
 //! `glmtune`: fine-tune, evaluate and chat with ChatGLM models.
 
-fn main() {}
+mod args;
+mod cmd;
+mod config;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use args::usage::{Remark, UsageError};
+use args::{Stop, Verb};
+use config::{ChatSettings, DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
+
+/// Exit code of a run that failed.
+const FAILED: u8 = 1;
+/// Exit code of a mistake in flags or configuration files.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let verb = match args::parse(std::env::args_os()) {
+        Ok(verb) => verb,
+        Err(Stop::Clap(error)) => {
+            // Help that cannot be printed, for example into a closed pipe, is no mistake of the user's.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+        Err(Stop::Usage(error)) => return fail(&error.into()),
+    };
+    match run(verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(if error.is::<UsageError>() { USAGE } else { FAILED })
+}
+
+fn run(verb: Verb) -> anyhow::Result<()> {
+    match verb {
+        Verb::Train { given, evaluate, dry_run } => {
+            let (settings, remarks) = config::resolve(&given, evaluate)?;
+            show(&remarks);
+            if dry_run {
+                writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&settings)?)?;
+                return Ok(());
+            }
+            settings.preflight()?;
+            eprintln!("{}", settings.summary());
+            cmd::train::run(settings)
+        }
+        Verb::Chat(given) => {
+            let (settings, remarks) = ChatSettings::resolve(&given)?;
+            show(&remarks);
+            settings.preflight()?;
+            cmd::chat::run(settings)
+        }
+        Verb::Score(path) => cmd::score::run(PathSettings { path }),
+        Verb::Inspect(path) => cmd::inspect::run(PathSettings { path }),
+        Verb::Demo(given) => cmd::demo::run(DemoSettings::resolve(&given)?),
+        Verb::RandomBase(given) => cmd::dev::random_base(RandomBaseSettings::resolve(&given)?),
+        Verb::DemoBase(given) => cmd::dev::demo_base(DemoBaseSettings::resolve(&given)?),
+    }
+}
+
+fn show(remarks: &[Remark]) {
+    for remark in remarks {
+        eprintln!("{remark}");
+    }
+}

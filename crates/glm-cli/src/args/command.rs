@@ -1,0 +1,182 @@
+//! The command line as clap sees it, built from the key tables.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use super::keys::{Key, KeySet, Status};
+use super::sources::{Given, Source};
+use super::usage::UsageError;
+use super::verbs::{ChatKeys, DemoBaseKeys, DemoKeys, RandomBaseKeys, TrainKeys};
+
+const UNUSED_HEADING: &str = "Accepted for old scripts, without effect";
+const ONLY_DEFAULT_HEADING: &str = "Accepted at the default only";
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("glmtune")
+        .bin_name("glmtune")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Fine-tune, evaluate and chat with ChatGLM models")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help(super::examples::TOP)
+        .subcommand(
+            run_verb("train", "Train, evaluate and predict: the official main.py").after_help(super::examples::TRAIN),
+        )
+        .subcommand(
+            run_verb("evaluate", "Answer --test_file and score the answers: train with --do_predict")
+                .after_help(super::examples::EVALUATE),
+        )
+        .subcommand(
+            verb::<ChatKeys>("chat", "Talk with a base, with or without a trained prefix")
+                .after_help(super::examples::CHAT),
+        )
+        .subcommand(path_verb(
+            "score",
+            "Score a file of predictions again (ROUGE, BLEU)",
+            "FILE",
+            "generated_predictions.txt of a run",
+        ))
+        .subcommand(path_verb(
+            "inspect",
+            "Say what a model folder, checkpoint or weight file holds",
+            "PATH",
+            "Folder or file",
+        ))
+        .subcommand(verb::<DemoKeys>("demo", "Fine-tune a tiny model that is built in, and show the difference"))
+        .subcommand(
+            Command::new("dev")
+                .about("Tools for developing glmtune")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(
+                    verb::<RandomBaseKeys>("random-base", "Write a base with random weights in the official layout")
+                        .after_help(super::examples::RANDOM_BASE),
+                )
+                .subcommand(verb::<DemoBaseKeys>("demo-base", "Build the demo's tiny base again")),
+        )
+}
+
+fn verb<K: KeySet>(name: &'static str, about: &'static str) -> Command {
+    let mut command = Command::new(name).about(about).args_override_self(true);
+    // clap orders headings by their first flag: what has no effect comes last.
+    let mut keys = K::keys();
+    keys.sort_by_key(|key| match key.status {
+        Status::Used => 0,
+        Status::OnlyDefault(_) => 1,
+        Status::Unused(_) => 2,
+    });
+    for key in keys {
+        let takes_negation = key.without_value == Some("true") && key.default == "true";
+        if takes_negation {
+            command = command.arg(Arg::new(key.negated).long(key.negated).action(ArgAction::SetTrue).hide(true));
+        }
+        command = command.arg(flag(&key));
+    }
+    command
+}
+
+fn run_verb(name: &'static str, about: &'static str) -> Command {
+    verb::<TrainKeys>(name, about)
+        .arg(
+            path("file", "FILE", "Configuration: a .json or .toml file with the same keys as the flags; flags win")
+                .required(false),
+        )
+        .arg(
+            path("config", "FILE", "The same as a positional FILE")
+                .long("config")
+                .required(false)
+                .conflicts_with("file")
+                .help_heading("Task"),
+        )
+        .arg(
+            Arg::new("dry_run")
+                .long("dry_run")
+                .action(ArgAction::SetTrue)
+                .help("Print the resolved settings as json and stop; nothing is loaded")
+                .help_heading("Task"),
+        )
+}
+
+fn path_verb(name: &'static str, about: &'static str, metavar: &'static str, help: &'static str) -> Command {
+    Command::new(name).about(about).arg(path("path", metavar, help))
+}
+
+fn path(id: &'static str, metavar: &'static str, help: &'static str) -> Arg {
+    Arg::new(id).value_name(metavar).help(help).required(true).value_parser(value_parser!(PathBuf))
+}
+
+fn flag(key: &Key) -> Arg {
+    let mut help = key.help.trim().to_string();
+    if !key.default.is_empty() {
+        help.push_str(&format!(" [default: {}]", key.default));
+    }
+    let heading = match key.status {
+        Status::Used => key.heading,
+        Status::Unused(_) => UNUSED_HEADING,
+        Status::OnlyDefault(_) => ONLY_DEFAULT_HEADING,
+    };
+    let arg = Arg::new(key.name)
+        .long(key.name)
+        .value_name(key.metavar)
+        .help(help)
+        .help_heading(heading)
+        .allow_negative_numbers(true);
+    match key.without_value {
+        Some(value) => arg.num_args(0..=1).default_missing_value(value),
+        None if key.metavar == "TEXT" => arg,
+        None => arg.value_parser(NonEmptyStringValueParser::new()),
+    }
+}
+
+/// Lets `--learning-rate` stand for `--learning_rate`, in flags only: values stay as typed.
+pub fn underscored(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut flags_ended = false;
+    args.map(|arg| {
+        flags_ended |= arg == "--";
+        match arg.to_str().and_then(|text| text.strip_prefix("--")) {
+            Some(text) if !flags_ended => {
+                let (name, value) = text.split_at(text.find('=').unwrap_or(text.len()));
+                format!("--{}{value}", name.replace('-', "_")).into()
+            }
+            _ => arg,
+        }
+    })
+    .collect()
+}
+
+/// Moves the flags that were typed into the keys.
+///
+/// # Errors
+/// When a value does not fit.
+pub fn take_flags<K: KeySet>(matches: &ArgMatches, given: &mut Given<K>) -> Result<(), UsageError> {
+    for key in K::keys() {
+        let negated = matches.try_get_one::<bool>(key.negated).ok().flatten().is_some_and(|set| *set);
+        if negated {
+            given.set(key.name, "false", Source::Flag)?;
+        } else if let Some(text) = matches.get_one::<String>(key.name) {
+            given.set(key.name, text, Source::Flag)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_accepts_the_definition() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn dashes_change_in_names_only() {
+        let typed = ["glmtune", "--do-train", "--output-dir=a-b", "a-b", "--", "--x-y"].map(OsString::from);
+        let expected = ["glmtune", "--do_train", "--output_dir=a-b", "a-b", "--", "--x-y"].map(OsString::from);
+        assert_eq!(underscored(typed.into_iter()), expected);
+    }
+}

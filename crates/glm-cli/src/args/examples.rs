@@ -1,0 +1,41 @@
+//! Examples at the end of the help texts.
+
+/// For `glmtune --help`.
+pub const TOP: &str = "\
+Examples:
+  glmtune demo
+  glmtune train run.toml --learning_rate 1e-2
+  glmtune chat --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4
+  glmtune inspect THUDM/chatglm2-6b
+
+Exit codes: 0 done, 1 the run failed, 2 a mistake in the flags or the configuration file.";
+
+/// For `glmtune train --help`.
+pub const TRAIN: &str = "\
+Examples:
+  glmtune train --do_train --train_file AdvertiseGen/train.json --prompt_column content --response_column summary \\
+      --model_name_or_path THUDM/chatglm2-6b --output_dir output/adgen --max_source_length 64 --max_target_length 128 \\
+      --per_device_train_batch_size 1 --gradient_accumulation_steps 16 --max_steps 3000 --learning_rate 2e-2 \\
+      --pre_seq_len 128 --quantization_bit 4
+  glmtune train run.toml --resume_from_checkpoint auto
+  glmtune train args.json --dry_run
+
+Names may be written with underscores or dashes; --do_train, --do_train True and --do_train=true are the same.";
+
+/// For `glmtune evaluate --help`.
+pub const EVALUATE: &str = "\
+Example:
+  glmtune evaluate --test_file AdvertiseGen/dev.json --model_name_or_path THUDM/chatglm2-6b \\
+      --ptuning_checkpoint output/adgen/checkpoint-3000 --output_dir output/adgen --quantization_bit 4";
+
+/// For `glmtune chat --help`.
+pub const CHAT: &str = "\
+In the conversation: clear forgets the history, stop leaves, Ctrl-C stops an answer.
+
+Example:
+  glmtune chat --model_name_or_path THUDM/chatglm2-6b --ptuning_checkpoint output/adgen/checkpoint-3000 --quantization_bit 4";
+
+/// For `glmtune dev random-base --help`.
+pub const RANDOM_BASE: &str = "\
+Example (the true widths of ChatGLM2-6B, two layers):
+  glmtune dev random-base --variant chatglm2 --layers 2 --tokenizer tokenizer.model --out random-chatglm2";

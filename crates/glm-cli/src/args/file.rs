@@ -1,0 +1,85 @@
+//! Configuration files: json as the official `main.py` takes it, and toml, with the same keys as the flags.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::keys::KeySet;
+use super::sources::{Given, Source};
+use super::usage::{UsageError, refuse};
+
+/// Reads a `.json` or `.toml` file into the keys.
+///
+/// # Errors
+/// When the file cannot be read or parsed (names the line), holds an unknown key or a value that does not fit.
+pub fn load<K: KeySet>(path: &Path, given: &mut Given<K>) -> Result<(), UsageError> {
+    let shown = path.display().to_string();
+    let parse = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => parse_json,
+        Some("toml") => parse_toml,
+        _ => refuse!("{shown}: expected a configuration file that ends in .json or .toml"),
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => refuse!("{shown}: cannot read this configuration file: {error}"),
+    };
+    let pairs = parse(&text).map_err(|message| UsageError(format!("{shown}: {message}")))?;
+    for (name, value) in pairs {
+        if let Some(text) = as_text(&value).map_err(|found| UsageError(format!("{name} in {shown}: {found}")))? {
+            given.set(&name.replace('-', "_"), &text, Source::File(shown.clone()))?;
+        }
+    }
+    Ok(())
+}
+
+fn parse_json(text: &str) -> Result<Vec<(String, Value)>, String> {
+    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        Ok(Value::Object(pairs)) => Ok(pairs.into_iter().collect()),
+        Ok(_) => Err("expected one json object: {\"key\": value, …}".into()),
+        Err(error) => Err(format!("not json: {error}")),
+    }
+}
+
+fn parse_toml(text: &str) -> Result<Vec<(String, Value)>, String> {
+    match toml::from_str::<serde_json::Map<String, Value>>(text) {
+        Ok(pairs) => Ok(pairs.into_iter().collect()),
+        Err(error) => Err(format!("not toml: {}", error.to_string().trim_end())),
+    }
+}
+
+/// A value as a flag would spell it; `None` for null, which leaves the default.
+fn as_text(value: &Value) -> Result<Option<String>, String> {
+    Ok(Some(match value {
+        Value::Null => return Ok(None),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        Value::String(value) => value.clone(),
+        Value::Array(items) => {
+            let items: Result<Vec<_>, _> = items.iter().map(as_text).collect();
+            items?.into_iter().flatten().collect::<Vec<_>>().join(",")
+        }
+        Value::Object(_) => return Err("expected a plain value, found a table; all keys stand at the top level".into()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_spelled_as_flags() {
+        let pairs = parse_json(r#"{"a": 2e-2, "b": true, "c": ["x", "y"], "d": null}"#).unwrap();
+        let texts: Vec<_> = pairs.iter().map(|(_, value)| as_text(value).unwrap()).collect();
+        assert_eq!(texts, [Some("0.02".into()), Some("true".into()), Some("x,y".into()), None]);
+        let pairs = parse_toml("a = 3000\nb = \"no\"").unwrap();
+        assert_eq!(as_text(&pairs[0].1), Ok(Some("3000".into())));
+    }
+
+    #[test]
+    fn broken_files_name_the_line() {
+        assert!(parse_json("{\n\"a\": }").unwrap_err().contains("line 2"));
+        assert!(parse_toml("a = 1\nb = ").unwrap_err().contains("line 2"));
+        assert!(parse_json("[1]").unwrap_err().contains("one json object"));
+        assert!(as_text(&serde_json::json!({"a": 1})).is_err());
+    }
+}

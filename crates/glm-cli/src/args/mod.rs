@@ -1,0 +1,107 @@
+//! Command line and configuration files: from what was typed to typed keys. [`crate::config`] makes settings of them.
+
+mod command;
+mod data;
+mod examples;
+mod file;
+pub mod keys;
+mod legacy;
+pub mod model;
+pub mod sources;
+pub mod training;
+pub mod types;
+pub mod usage;
+mod value;
+pub mod verbs;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+
+use keys::KeySet;
+use sources::Given;
+use usage::UsageError;
+use verbs::{ChatKeys, DemoBaseKeys, DemoKeys, RandomBaseKeys, TrainKeys};
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Verb {
+    /// `train`, or `evaluate`, which only predicts.
+    Train {
+        /// Keys.
+        given: Box<Given<TrainKeys>>,
+        /// Whether the verb was `evaluate`.
+        evaluate: bool,
+        /// Print the settings and stop.
+        dry_run: bool,
+    },
+    /// `chat`.
+    Chat(Box<Given<ChatKeys>>),
+    /// `score FILE`.
+    Score(PathBuf),
+    /// `inspect PATH`.
+    Inspect(PathBuf),
+    /// `demo`.
+    Demo(Given<DemoKeys>),
+    /// `dev random-base`.
+    RandomBase(Given<RandomBaseKeys>),
+    /// `dev demo-base`.
+    DemoBase(Given<DemoBaseKeys>),
+}
+
+/// Why there is nothing to do.
+#[derive(Debug)]
+pub enum Stop {
+    /// clap has the words: help, version, or an unknown flag or verb.
+    Clap(clap::Error),
+    /// A value or a configuration file is wrong.
+    Usage(UsageError),
+}
+
+impl From<UsageError> for Stop {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+/// Reads the command line and the configuration file that it names.
+///
+/// # Errors
+/// See [`Stop`].
+pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Verb, Stop> {
+    let matches = command::command().try_get_matches_from(command::underscored(args)).map_err(Stop::Clap)?;
+    verb(matches.subcommand()).map_err(Stop::Usage)
+}
+
+fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
+    match chosen {
+        Some((name @ ("train" | "evaluate"), matches)) => {
+            let file = matches.get_one::<PathBuf>("file").or_else(|| matches.get_one::<PathBuf>("config"));
+            let given = Box::new(keys(matches, file)?);
+            Ok(Verb::Train { given, evaluate: name == "evaluate", dry_run: matches.get_flag("dry_run") })
+        }
+        Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, None)?))),
+        Some(("score", matches)) => Ok(Verb::Score(required_path(matches))),
+        Some(("inspect", matches)) => Ok(Verb::Inspect(required_path(matches))),
+        Some(("demo", matches)) => Ok(Verb::Demo(keys(matches, None)?)),
+        Some(("dev", matches)) => verb(matches.subcommand()),
+        Some(("random-base", matches)) => Ok(Verb::RandomBase(keys(matches, None)?)),
+        Some(("demo-base", matches)) => Ok(Verb::DemoBase(keys(matches, None)?)),
+        Some((other, _)) => usage::refuse!("{other}: there is no such verb; see glmtune --help"),
+        None => usage::refuse!("no verb was given; see glmtune --help"),
+    }
+}
+
+fn keys<K: KeySet>(matches: &ArgMatches, file: Option<&PathBuf>) -> Result<Given<K>, UsageError> {
+    let mut given = Given::default();
+    if let Some(file) = file {
+        file::load(file, &mut given)?;
+    }
+    command::take_flags(matches, &mut given)?;
+    Ok(given)
+}
+
+fn required_path(matches: &ArgMatches) -> PathBuf {
+    matches.get_one::<PathBuf>("path").cloned().expect("clap demands this argument")
+}

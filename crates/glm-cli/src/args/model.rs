@@ -1,0 +1,51 @@
+//! Keys of the base model and its adapter: the official `ModelArguments`, and our own beside them.
+
+use std::path::PathBuf;
+
+use super::keys::keys;
+use super::types::{BaseDtype, Bits, Group};
+
+keys! {
+    /// The official `ModelArguments`, the same in ChatGLM-6B and ChatGLM2-6B.
+    pub struct ModelArgs in "Model";
+
+    /// Folder of the base model, as published on Hugging Face. A name such as THUDM/chatglm2-6b is a folder
+    /// of that name: nothing is downloaded
+    model_name_or_path: Option<PathBuf> = None;
+    /// Folder of a trained prefix: to evaluate it, to chat with it, or to train it further
+    ptuning_checkpoint: Option<PathBuf> = None;
+    /// Hold the base in INT8 or INT4, by the official scheme (one scale a row)
+    quantization_bit: Option<Bits> = None;
+    /// Number of trained prefix positions that stand before every text. It is not the output length: answers do
+    /// not get longer with it. 128 is usual; a checkpoint knows its own
+    pre_seq_len: Option<usize> = None;
+    /// Compute the prefix by a small two-layer network instead of learning it directly
+    prefix_projection: bool = false;
+    /// Where downloads would be kept
+    cache_dir: Option<PathBuf> = None, unused "nothing is downloaded";
+    /// Token for a private model
+    use_auth_token: bool = false, unused "nothing is downloaded";
+    /// Other folder for config.json
+    config_name: Option<String> = None, unused "the official main.py never reads it; config.json is taken from the base folder";
+    /// Other folder for the tokenizer
+    tokenizer_name: Option<String> = None, unused "the official main.py never reads it; the tokenizer is taken from the base folder";
+    /// Use a fast tokenizer
+    use_fast_tokenizer: bool = true, unused "the tokenizer is built in, and there is only one";
+    /// Branch or commit of a downloaded model
+    model_revision: String = "main".into(), unused "nothing is downloaded";
+    /// Enlarge the position table
+    resize_position_embeddings: Option<bool> = None, unused "the official main.py never reads it; ChatGLM's positions are rotary and have no table";
+}
+
+keys! {
+    /// Our own keys of the base.
+    pub struct BaseArgs in "Model, additions";
+
+    /// With --quantization_bit 4: one scale for every 32 or 64 columns instead of one a row. More exact than the
+    /// official scheme, slightly larger
+    quantization_group: Option<Group> = None;
+    /// Number format of the weights that are not quantized
+    base_dtype: BaseDtype = BaseDtype::F32;
+    /// Threads to compute with (default: one a core)
+    threads: Option<usize> = None;
+}

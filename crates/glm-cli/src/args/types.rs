@@ -1,0 +1,190 @@
+//! Value types of single keys.
+
+use std::path::PathBuf;
+
+use glm_data::Variant;
+use glm_train::{Checkpointing, IntervalStrategy, Optim, SchedulerType};
+use serde::{Deserialize, Serialize};
+
+use super::value::{FlagValue, choice};
+
+/// Which state a run goes on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resume {
+    /// The newest complete checkpoint of the output folder; a fresh start when there is none.
+    Auto,
+    /// This checkpoint folder.
+    Path(PathBuf),
+}
+
+/// What `--resume_from_checkpoint` was given, `false` included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumeFlag(pub Option<Resume>);
+
+impl FlagValue for ResumeFlag {
+    const METAVAR: &'static str = "auto|PATH";
+    const WITHOUT_VALUE: Option<&'static str> = Some("auto");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(match text.to_ascii_lowercase().as_str() {
+            "auto" | "true" => Some(Resume::Auto),
+            "false" | "none" => None,
+            "" => return Err("auto, or the folder of a checkpoint".into()),
+            _ => Some(Resume::Path(text.into())),
+        }))
+    }
+
+    fn show(&self) -> String {
+        String::new()
+    }
+}
+
+/// A number of bytes: `2GB` (powers of 1000), `2GiB` (powers of 1024), or plain bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bytes(pub u64);
+
+const BYTE_UNITS: [(&str, u64); 11] = [
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("k", 1_000),
+    ("m", 1_000_000),
+    ("g", 1_000_000_000),
+    ("b", 1),
+    ("", 1),
+];
+
+impl FlagValue for Bytes {
+    const METAVAR: &'static str = "SIZE";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || "a size such as 2GB, 512MiB or 1000000".to_string();
+        let lower = text.trim().to_ascii_lowercase();
+        let (number, unit) =
+            BYTE_UNITS.iter().find_map(|(name, unit)| Some((lower.strip_suffix(name)?, *unit))).ok_or_else(expected)?;
+        let bytes = number.trim().parse::<f64>().map_err(|_| expected())? * unit as f64;
+        if (0.0..u64::MAX as f64).contains(&bytes) { Ok(Self(bytes as u64)) } else { Err(expected()) }
+    }
+
+    fn show(&self) -> String {
+        match BYTE_UNITS.iter().filter(|(name, unit)| name.len() == 2 && self.0 >= *unit).max_by_key(|(_, unit)| *unit)
+        {
+            Some((name, unit)) => format!("{}{}", self.0 as f64 / *unit as f64, name.to_ascii_uppercase()),
+            None => self.0.to_string(),
+        }
+    }
+}
+
+/// Bits of a quantized weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bits {
+    /// INT4.
+    Four,
+    /// INT8.
+    Eight,
+}
+choice!(Bits, "4|8"; Bits::Four => "4", Bits::Eight => "8",);
+
+/// Columns that share a scale in grouped INT4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// A scale for every 32 columns.
+    G32,
+    /// A scale for every 64 columns.
+    G64,
+}
+choice!(Group, "32|64"; Group::G32 => "32", Group::G64 => "64",);
+
+/// Number format of the base weights that are not quantized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BaseDtype {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+}
+choice!(BaseDtype, "f32|bf16"; BaseDtype::F32 => "f32" | "float32", BaseDtype::Bf16 => "bf16" | "bfloat16",);
+
+/// Number format of the weights in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileDtype {
+    /// 16-bit floats, as the official folders.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// 32-bit floats.
+    F32,
+}
+choice!(FileDtype, "f16|bf16|f32";
+    FileDtype::F16 => "f16" | "fp16" | "float16",
+    FileDtype::Bf16 => "bf16" | "bfloat16",
+    FileDtype::F32 => "f32" | "fp32" | "float32",
+);
+
+/// File format of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileFormat {
+    /// Torch zip archives with an index, as the official folders.
+    Bin,
+    /// safetensors.
+    Safetensors,
+}
+choice!(FileFormat, "bin|safetensors"; FileFormat::Bin => "bin", FileFormat::Safetensors => "safetensors",);
+
+choice!(Variant, "NAME"; Variant::ChatGlm2 => "chatglm2" | "chatglm2-6b",);
+choice!(Optim, "NAME"; Optim::AdamwHf => "adamw_hf", Optim::AdamwTorch => "adamw_torch" | "adamw_torch_fused",);
+choice!(SchedulerType, "NAME";
+    SchedulerType::Linear => "linear",
+    SchedulerType::Cosine => "cosine",
+    SchedulerType::Constant => "constant",
+    SchedulerType::ConstantWithWarmup => "constant_with_warmup",
+);
+choice!(IntervalStrategy, "no|steps|epoch";
+    IntervalStrategy::No => "no" | "false",
+    IntervalStrategy::Steps => "steps",
+    IntervalStrategy::Epoch => "epoch",
+);
+choice!(Checkpointing, "always|never|auto", without_value "always";
+    Checkpointing::Always => "always" | "true",
+    Checkpointing::Never => "never" | "false",
+    Checkpointing::Auto => "auto",
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("2GB", 2_000_000_000), ("1.5 MiB", 1_572_864), ("7", 7), ("3k", 3000), ("5b", 5)] {
+            assert_eq!(Bytes::parse(text), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "GB", "-1GB", "2 apples", "nan", "1e30GB"] {
+            assert!(Bytes::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(Bytes(2_000_000_000).show(), "2GB");
+        assert_eq!(Bytes(12).show(), "12");
+    }
+
+    #[test]
+    fn choices_say_what_they_take() {
+        assert_eq!(Bits::parse("5"), Err("one of 4, 8".into()));
+        assert_eq!(Checkpointing::parse("True"), Ok(Checkpointing::Always));
+        assert_eq!(Optim::AdamwHf.show(), "adamw_hf");
+    }
+
+    #[test]
+    fn resume_takes_a_path_or_auto() {
+        assert_eq!(ResumeFlag::parse("true"), Ok(ResumeFlag(Some(Resume::Auto))));
+        assert_eq!(ResumeFlag::parse("False"), Ok(ResumeFlag(None)));
+        assert_eq!(ResumeFlag::parse("out/Auto"), Ok(ResumeFlag(Some(Resume::Path("out/Auto".into())))));
+    }
+}

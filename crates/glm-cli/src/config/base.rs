@@ -1,0 +1,112 @@
+//! The frozen base and the adapter on it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::args::keys::KeySet;
+use crate::args::model::{BaseArgs, ModelArgs};
+use crate::args::sources::Given;
+use crate::args::types::{BaseDtype, Bits, Group};
+use crate::args::usage::{UsageError, refuse};
+
+/// How the four linear layers of every block are quantized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "scheme", deny_unknown_fields)]
+pub enum Quantization {
+    /// Official INT8: one scale a row.
+    Int8,
+    /// Official INT4: one scale a row.
+    Int4,
+    /// INT4 with one scale for every `group` columns.
+    Int4Grouped {
+        /// 32 or 64.
+        group: usize,
+    },
+}
+
+/// Which base to load, and how to hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseConfig {
+    /// Folder of the base.
+    pub path: PathBuf,
+    /// Number format of what is not quantized.
+    pub dtype: BaseDtype,
+    /// Quantization asked for; `None`: as the folder has it.
+    pub quantization: Option<Quantization>,
+}
+
+impl BaseConfig {
+    /// Takes the base's part of the keys.
+    ///
+    /// # Errors
+    /// When no base is named, or the quantization keys contradict each other.
+    pub fn new<K: KeySet>(given: &Given<K>, model: &ModelArgs, base: &BaseArgs) -> Result<Self, UsageError> {
+        let Some(path) = model.model_name_or_path.clone() else {
+            refuse!("--model_name_or_path is missing: give the folder of the base model");
+        };
+        let quantization = match (model.quantization_bit, base.quantization_group) {
+            (None, None) => None,
+            (Some(Bits::Eight), None) => Some(Quantization::Int8),
+            (Some(Bits::Four), None) => Some(Quantization::Int4),
+            (Some(Bits::Four), Some(group)) => {
+                Some(Quantization::Int4Grouped { group: if group == Group::G32 { 32 } else { 64 } })
+            }
+            (_, Some(_)) => {
+                refuse!("{} needs --quantization_bit 4: only INT4 has groups", given.place("quantization_group"))
+            }
+        };
+        Ok(Self { path, dtype: base.base_dtype, quantization })
+    }
+
+    /// A few words for people.
+    pub fn describe(&self) -> String {
+        let held = match self.quantization {
+            None => format!("{:?} or as stored quantized", self.dtype).to_lowercase(),
+            Some(Quantization::Int8) => "INT8".into(),
+            Some(Quantization::Int4) => "INT4".into(),
+            Some(Quantization::Int4Grouped { group }) => format!("INT4 in groups of {group}"),
+        };
+        format!("{} held in {held}", self.path.display())
+    }
+}
+
+/// The prefix on the base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdapterConfig {
+    /// Folder of a trained prefix; `None`: a fresh one.
+    pub checkpoint: Option<PathBuf>,
+    /// Length that was asked for. Always present without a checkpoint; with one it may be absent, and must agree.
+    pub pre_seq_len: Option<usize>,
+    /// Projection that was asked for. Always present without a checkpoint; with one it may be absent, and must agree.
+    pub prefix_projection: Option<bool>,
+}
+
+impl AdapterConfig {
+    /// Takes the prefix's part of the keys; `None` when no prefix is asked for.
+    ///
+    /// # Errors
+    /// When the length is 0, or a projection is asked for without a prefix.
+    pub fn new<K: KeySet>(given: &Given<K>, model: &ModelArgs) -> Result<Option<Self>, UsageError> {
+        if model.pre_seq_len == Some(0) {
+            refuse!("{}: expected 1 or more, found 0; leave it out for no prefix", given.place("pre_seq_len"));
+        }
+        let asked = given.has("prefix_projection").then_some(model.prefix_projection);
+        match (&model.ptuning_checkpoint, model.pre_seq_len) {
+            (None, None) if model.prefix_projection => {
+                refuse!("{} needs --pre_seq_len: there is no prefix to project", given.place("prefix_projection"))
+            }
+            (None, None) => Ok(None),
+            (None, length) => Ok(Some(Self {
+                checkpoint: None,
+                pre_seq_len: length,
+                prefix_projection: Some(model.prefix_projection),
+            })),
+            (checkpoint, length) => {
+                Ok(Some(Self { checkpoint: checkpoint.clone(), pre_seq_len: length, prefix_projection: asked }))
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Typed settings of every verb: what the rest of the program gets to see of flags and files.
+
+pub mod base;
+mod chat;
+pub mod dev;
+mod outputs;
+mod preflight;
+mod resolve;
+pub mod run;
+mod summary;
+
+pub use chat::ChatSettings;
+pub use dev::{DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
+pub use resolve::resolve;
+pub use run::RunConfig;

@@ -1,0 +1,127 @@
+//! What can be checked on disk before anything large is loaded.
+
+use std::path::Path;
+
+use super::base::{AdapterConfig, BaseConfig};
+use super::chat::ChatSettings;
+use super::run::RunConfig;
+use crate::args::types::Resume;
+use crate::args::usage::{UsageError, refuse};
+
+impl RunConfig {
+    /// Checks that the files and folders of the run are there, and that training would not run over an older run.
+    ///
+    /// An output folder is refused as transformers refuses it: when `--do_train` would write into a folder that holds
+    /// something, and neither `--overwrite_output_dir` nor `--resume_from_checkpoint` says what is to become of that.
+    ///
+    /// # Errors
+    /// Names the key, the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        model(&self.base, self.adapter.as_ref())?;
+        if let Some(Resume::Path(checkpoint)) = &self.resume {
+            present("resume_from_checkpoint", checkpoint)?;
+        }
+        for (used, name, file) in [
+            (self.do_train, "train_file", &self.files.train),
+            (self.do_eval, "validation_file", &self.files.validation),
+            (self.do_predict, "test_file", &self.files.test),
+        ] {
+            if let (true, Some(file)) = (used, file) {
+                present(name, file)?;
+            }
+        }
+        if self.do_train && !self.overwrite_output_dir && self.resume.is_none() {
+            unused_output(&self.output_dir)?;
+        }
+        Ok(())
+    }
+}
+
+impl ChatSettings {
+    /// Checks that the folders of the conversation are there.
+    ///
+    /// # Errors
+    /// Names the key, the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        model(&self.base, self.adapter.as_ref())
+    }
+}
+
+fn model(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> Result<(), UsageError> {
+    base_folder(&base.path)?;
+    match adapter.and_then(|adapter| adapter.checkpoint.as_deref()) {
+        Some(checkpoint) => present("ptuning_checkpoint", checkpoint),
+        None => Ok(()),
+    }
+}
+
+fn base_folder(path: &Path) -> Result<(), UsageError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let shown = path.display();
+    if path.exists() {
+        refuse!("--model_name_or_path {shown}: expected a folder, found a file");
+    }
+    refuse!(
+        "--model_name_or_path {shown}: there is no such folder. Nothing is downloaded: put the files of the model \
+         (config.json, tokenizer.model, weights) there, or give another path"
+    )
+}
+
+fn present(name: &str, path: &Path) -> Result<(), UsageError> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => refuse!("--{name} {}: there is no such file or folder", path.display()),
+        Err(error) => refuse!("--{name} {}: {error}", path.display()),
+    }
+}
+
+fn unused_output(folder: &Path) -> Result<(), UsageError> {
+    let shown = folder.display();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => refuse!("--output_dir {shown}: {error}"),
+    };
+    let names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let step = |name: &String| name.strip_prefix("checkpoint-")?.parse::<u64>().ok();
+    match (names.iter().max_by_key(|name| step(name)), names.iter().any(|name| step(name).is_some())) {
+        (Some(newest), true) => refuse!(
+            "--output_dir {shown} holds an older run ({newest}): give --resume_from_checkpoint auto to go on with it, \
+             --overwrite_output_dir to train over it, or another folder"
+        ),
+        (Some(_), false) => refuse!(
+            "--output_dir {shown} is not empty: give --overwrite_output_dir to train into it, or another folder"
+        ),
+        (None, _) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_folders_with_content_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(unused_output(folder.path()), Ok(()));
+        assert_eq!(unused_output(&folder.path().join("new")), Ok(()));
+        std::fs::write(folder.path().join("notes.txt"), "x").unwrap();
+        assert!(unused_output(folder.path()).unwrap_err().0.contains("is not empty"));
+        for step in [9, 1000, 200] {
+            std::fs::create_dir(folder.path().join(format!("checkpoint-{step}"))).unwrap();
+        }
+        let message = unused_output(folder.path()).unwrap_err().0;
+        assert!(
+            message.contains("(checkpoint-1000)") && message.contains("--resume_from_checkpoint auto"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn hub_names_are_paths() {
+        let message = base_folder(Path::new("THUDM/no-such-model")).unwrap_err().0;
+        assert!(message.contains("Nothing is downloaded"), "{message}");
+    }
+}

@@ -1,0 +1,282 @@
+//! From keys to a checked [`RunConfig`]: contradictions are errors, surprises are remarks.
+
+use glm_data::DataConfig;
+use glm_infer::GenerationConfig;
+use glm_train::{IntervalStrategy, TrainConfig};
+
+use super::base::{AdapterConfig, BaseConfig};
+use super::outputs;
+use super::run::{Files, RunConfig, SampleLimits};
+use crate::args::sources::Given;
+use crate::args::usage::{Remark, UsageError, refuse};
+use crate::args::verbs::TrainKeys;
+
+/// Rates at or below this hardly move a prefix.
+const SMALL_PREFIX_RATE: f64 = 1e-4;
+
+/// Resolves the keys of `train`, or of `evaluate`, which only predicts.
+///
+/// # Errors
+/// Names the key that is missing, out of range, not built yet or in contradiction with another.
+pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, Vec<Remark>), UsageError> {
+    let mut remarks = Vec::new();
+    given.check_status(&mut remarks)?;
+    refuse_unbuilt(given)?;
+    let keys = &given.keys;
+    let task = &keys.task;
+
+    if evaluate && task.do_train {
+        refuse!("{} does not go with the verb evaluate: use glmtune train", given.place("do_train"));
+    }
+    let do_train = task.do_train;
+    let do_predict = task.do_predict || evaluate;
+    let do_eval = task.do_eval || (do_train && keys.training.evaluation_strategy != IntervalStrategy::No);
+    if !(do_train || do_eval || do_predict) {
+        refuse!("nothing to do: give --do_train, --do_eval or --do_predict, or more than one of them");
+    }
+
+    let Some(output_dir) = task.output_dir.clone() else {
+        refuse!("--output_dir is missing: give a folder for checkpoints and results");
+    };
+    let adapter = AdapterConfig::new(given, &keys.model)?;
+    check_adapter(given, adapter.as_ref(), do_train)?;
+    let train = training(given)?;
+    remark_on_training(given, do_train, &mut remarks);
+    if do_predict && !keys.predict.predict_with_generate && !evaluate {
+        remarks.push(Remark::Note("--do_predict always generates answers: --predict_with_generate is implied".into()));
+    }
+
+    let config = RunConfig {
+        version: env!("CARGO_PKG_VERSION").into(),
+        do_train,
+        do_eval,
+        do_predict,
+        predict_with_generate: keys.predict.predict_with_generate || do_predict,
+        base: BaseConfig::new(given, &keys.model, &keys.base)?,
+        adapter,
+        prefix_dropout: keys.our_training.prefix_dropout,
+        files: files(given, do_train, do_eval, do_predict)?,
+        samples: SampleLimits {
+            train: keys.data.max_train_samples,
+            eval: keys.data.max_eval_samples,
+            predict: keys.data.max_predict_samples,
+        },
+        data: data(given)?,
+        val_max_target_length: keys.data.val_max_target_length.unwrap_or(keys.data.max_target_length),
+        train,
+        generation: generation(given)?,
+        tensorboard: outputs::tensorboard(given, &output_dir, &mut remarks),
+        resume: outputs::resume(given, do_train, &mut remarks),
+        output_dir,
+        overwrite_output_dir: task.overwrite_output_dir,
+        progress: !task.disable_tqdm,
+        threads: outputs::threads(given, keys.base.threads)?,
+    };
+    Ok((config, remarks))
+}
+
+fn refuse_unbuilt(given: &Given<TrainKeys>) -> Result<(), UsageError> {
+    let keys = &given.keys;
+    for (name, beams) in
+        [("num_beams", keys.data.num_beams), ("generation_num_beams", keys.predict.generation_num_beams)]
+    {
+        match beams {
+            Some(0) => refuse!("{}: expected 1 or more, found 0", given.place(name)),
+            None | Some(1) => {}
+            Some(beams) => {
+                refuse!("{} {beams}: beam search is not built yet; leave it out to sample", given.place(name))
+            }
+        }
+    }
+    if keys.legacy.deepspeed.is_some() {
+        refuse!(
+            "{}: DeepSpeed spreads the states of a full fine-tuning over several cards. Here one process trains a prefix, \
+             whose states are small; leave the flag out",
+            given.place("deepspeed")
+        );
+    }
+    if !(-1..=0).contains(&keys.legacy.local_rank) {
+        refuse!(
+            "{} {}: one process trains, and training with several is not built yet; start glmtune once, without a launcher",
+            given.place("local_rank"),
+            keys.legacy.local_rank
+        );
+    }
+    Ok(())
+}
+
+fn check_adapter(given: &Given<TrainKeys>, adapter: Option<&AdapterConfig>, do_train: bool) -> Result<(), UsageError> {
+    match adapter {
+        None if do_train => refuse!(
+            "--do_train without --pre_seq_len would train all weights: full fine-tuning is not built yet; give \
+             --pre_seq_len 128 to train a prefix"
+        ),
+        Some(AdapterConfig { checkpoint: None, .. }) if !do_train => refuse!(
+            "{} without --ptuning_checkpoint would use an untrained, random prefix: give the checkpoint, or leave out \
+             --pre_seq_len to use the bare base",
+            given.place("pre_seq_len")
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn files(given: &Given<TrainKeys>, train: bool, eval: bool, predict: bool) -> Result<Files, UsageError> {
+    let data = &given.keys.data;
+    let needed = |needed: bool, name: &str, file: &Option<std::path::PathBuf>, why: &str| match file {
+        None if needed => refuse!("{why} needs --{name}: a json, jsonl or csv file of rows"),
+        file => Ok(file.clone()),
+    };
+    Ok(Files {
+        train: needed(train, "train_file", &data.train_file, "--do_train")?,
+        validation: needed(
+            eval,
+            "validation_file",
+            &data.validation_file,
+            if given.keys.task.do_eval { "--do_eval" } else { "--evaluation_strategy" },
+        )?,
+        test: needed(predict, "test_file", &data.test_file, "--do_predict")?,
+    })
+}
+
+fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
+    let keys = &given.keys.data;
+    // Two special tokens stand in every prompt, so a shorter one could not hold a question.
+    at_least(given, "max_source_length", keys.max_source_length, 3)?;
+    at_least(given, "max_target_length", keys.max_target_length, 1)?;
+    if let Some(length) = keys.val_max_target_length {
+        at_least(given, "val_max_target_length", length, 1)?;
+    }
+    for (name, value) in [("prompt_column", &keys.prompt_column), ("response_column", &keys.response_column)] {
+        if value.is_empty() {
+            refuse!("{}: expected the name of a column, found an empty text", given.place(name));
+        }
+    }
+    Ok(DataConfig {
+        prompt_column: keys.prompt_column.clone(),
+        response_column: keys.response_column.clone(),
+        history_column: keys.history_column.clone().filter(|name| !name.is_empty()),
+        max_source_length: keys.max_source_length,
+        max_target_length: keys.max_target_length,
+        source_prefix: keys.source_prefix.clone(),
+        compat: given.keys.our_data.compat,
+        lenient: given.keys.our_data.lenient,
+    })
+}
+
+fn training(given: &Given<TrainKeys>) -> Result<TrainConfig, UsageError> {
+    let keys = &given.keys.training;
+    for (name, value) in [
+        ("per_device_train_batch_size", keys.per_device_train_batch_size),
+        ("per_device_eval_batch_size", keys.per_device_eval_batch_size),
+        ("gradient_accumulation_steps", keys.gradient_accumulation_steps),
+        ("logging_steps", keys.logging_steps),
+        ("save_steps", keys.save_steps),
+        ("eval_steps", keys.eval_steps.unwrap_or(1)),
+        ("save_total_limit", keys.save_total_limit.unwrap_or(1)),
+    ] {
+        at_least(given, name, value, 1)?;
+    }
+    for (name, value) in [
+        ("learning_rate", keys.learning_rate),
+        ("weight_decay", keys.weight_decay),
+        ("max_grad_norm", keys.max_grad_norm),
+        ("adam_epsilon", keys.adam_epsilon),
+    ] {
+        in_range(given, name, value, value >= 0.0, "0 or more")?;
+    }
+    for (name, value) in [
+        ("adam_beta1", keys.adam_beta1),
+        ("adam_beta2", keys.adam_beta2),
+        ("prefix_dropout", f64::from(given.keys.our_training.prefix_dropout)),
+    ] {
+        in_range(given, name, value, (0.0..1.0).contains(&value), "0 or more and below 1")?;
+    }
+    in_range(given, "warmup_ratio", keys.warmup_ratio, (0.0..=1.0).contains(&keys.warmup_ratio), "0 to 1")?;
+    in_range(given, "num_train_epochs", keys.num_train_epochs, keys.num_train_epochs > 0.0, "more than 0")?;
+    Ok(TrainConfig {
+        per_device_train_batch_size: keys.per_device_train_batch_size,
+        per_device_eval_batch_size: keys.per_device_eval_batch_size,
+        gradient_accumulation_steps: keys.gradient_accumulation_steps,
+        learning_rate: keys.learning_rate,
+        // As transformers has it: 0 and below mean "not given".
+        max_steps: usize::try_from(keys.max_steps).ok().filter(|steps| *steps > 0),
+        num_train_epochs: keys.num_train_epochs,
+        lr_scheduler_type: keys.lr_scheduler_type,
+        warmup_steps: keys.warmup_steps,
+        warmup_ratio: keys.warmup_ratio,
+        optim: keys.optim,
+        weight_decay: keys.weight_decay,
+        adam_beta1: keys.adam_beta1,
+        adam_beta2: keys.adam_beta2,
+        adam_epsilon: keys.adam_epsilon,
+        max_grad_norm: keys.max_grad_norm,
+        logging_steps: keys.logging_steps,
+        logging_first_step: keys.logging_first_step,
+        save_strategy: keys.save_strategy,
+        save_steps: keys.save_steps,
+        save_total_limit: keys.save_total_limit,
+        evaluation_strategy: keys.evaluation_strategy,
+        eval_steps: keys.eval_steps,
+        seed: keys.seed,
+        data_seed: keys.data_seed,
+        checkpointing: keys.gradient_checkpointing,
+        activation_budget: given.keys.our_training.activation_budget.map(|bytes| bytes.0),
+    })
+}
+
+fn remark_on_training(given: &Given<TrainKeys>, do_train: bool, remarks: &mut Vec<Remark>) {
+    let keys = &given.keys.training;
+    if !do_train {
+        return;
+    }
+    if keys.save_strategy == IntervalStrategy::Steps && keys.max_steps > 0 && keys.save_steps as i64 > keys.max_steps {
+        remarks.push(Remark::Warning(format!(
+            "save_steps {} is more than max_steps {}: only the final checkpoint will be saved",
+            keys.save_steps, keys.max_steps
+        )));
+    }
+    if keys.learning_rate <= SMALL_PREFIX_RATE {
+        remarks.push(Remark::Warning(format!(
+            "learning_rate {:e} is too small for a prefix, which will hardly change: the official script uses 2e-2",
+            keys.learning_rate
+        )));
+    }
+    if given.has("eval_steps") && keys.evaluation_strategy != IntervalStrategy::Steps {
+        let place = given.place("eval_steps");
+        remarks.push(Remark::Note(format!("{place} has no effect without --evaluation_strategy steps")));
+    }
+    if given.has("activation_budget") && keys.gradient_checkpointing != glm_train::Checkpointing::Auto {
+        let place = given.place("activation_budget");
+        remarks.push(Remark::Note(format!("{place} has no effect without --gradient_checkpointing auto")));
+    }
+}
+
+fn generation(given: &Given<TrainKeys>) -> Result<GenerationConfig, UsageError> {
+    let (keys, data) = (&given.keys.predict, &given.keys.data);
+    let config = GenerationConfig {
+        do_sample: keys.do_sample,
+        temperature: keys.temperature,
+        top_k: keys.top_k,
+        top_p: keys.top_p,
+        repetition_penalty: keys.repetition_penalty,
+        max_length: data.max_source_length.saturating_add(data.max_target_length).saturating_add(1),
+        max_new_tokens: keys.max_new_tokens,
+        seed: given.keys.training.seed,
+    };
+    outputs::check_generation(given, &config)?;
+    Ok(config)
+}
+
+fn at_least(given: &Given<TrainKeys>, name: &str, found: usize, least: usize) -> Result<(), UsageError> {
+    if found < least {
+        refuse!("{}: expected {least} or more, found {found}", given.place(name));
+    }
+    Ok(())
+}
+
+fn in_range(given: &Given<TrainKeys>, name: &str, found: f64, fits: bool, expected: &str) -> Result<(), UsageError> {
+    if !fits {
+        refuse!("{}: expected {expected}, found {found}", given.place(name));
+    }
+    Ok(())
+}
