@@ -118,8 +118,8 @@ struct Moments {
 
 /// AdamW over a fixed list of tensors.
 ///
-/// Reproduces PyTorch 2's CPU arithmetic bit for bit for equal gradients. The rate comes with every step, so that schedules
-/// stay outside. Parameters are updated even at rate 0 (the moments move).
+/// Follows PyTorch 2's CPU arithmetic operation by operation: equal gradients give the same moments to the bit, and
+/// parameters that differ by rounding at most. The rate comes with every step, so that schedules stay outside. Parameters are updated even at rate 0 (the moments move).
 pub struct AdamW {
     config: AdamWConfig,
     step: u64,
