@@ -106,8 +106,11 @@ pub enum Norms {
 /// Whether transformers' Trainer applies weight decay to the tensor called `name`: not to names that contain `bias` and not
 /// to LayerNorm weights.
 pub fn decays(name: &str, norms: Norms) -> bool {
-    let layer_norm = || name.split('.').any(|part| part.ends_with("layernorm"));
-    !name.contains("bias") && !(norms == Norms::LayerNorm && layer_norm())
+    match norms {
+        _ if name.contains("bias") => false,
+        Norms::RmsNorm => true,
+        Norms::LayerNorm => !name.split('.').any(|part| part.ends_with("layernorm")),
+    }
 }
 
 struct Moments {

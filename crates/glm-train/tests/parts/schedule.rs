@@ -14,16 +14,13 @@ fn rates_equal_the_trainers() {
                 ..TrainConfig::default()
             };
             let schedule = Schedule::new(&config, settings["max_steps"].as_u64().unwrap());
+            // Another machine's cosine may differ in its last bit.
+            let close = |found: f64, expected: f64| (found - expected).abs() <= 1e-15 * config.learning_rate;
             for (done, step) in run["steps"].as_array().unwrap().iter().enumerate() {
-                let done = done as u64;
-                assert_eq!(
-                    schedule.rate(done),
-                    step["lr_used"].as_f64().unwrap(),
-                    "{name} {run_name} step {}",
-                    done + 1
-                );
-                let logged = step["logged_learning_rate"].as_f64().unwrap();
-                assert_eq!(schedule.rate(done + 1), logged, "{name} {run_name} after step {}", done + 1);
+                for (t, key) in [(done, "lr_used"), (done + 1, "logged_learning_rate")] {
+                    let (found, expected) = (schedule.rate(t as u64), step[key].as_f64().unwrap());
+                    assert!(close(found, expected), "{name} {run_name} {key} {t}: {found} against {expected}");
+                }
             }
             runs += 1;
         }
