@@ -35,16 +35,24 @@ impl Curve {
         Self { train: series("loss"), eval: series("eval_loss") }
     }
 
-    /// The training loss smoothed by an exponential moving average without start-up bias; the more points, the smoother.
+    /// The training loss as a moving mean around each point, near points weighing more; the more points, the wider.
+    ///
+    /// The mean is centred, so that it does not lag behind a falling loss as an exponential one does.
     pub fn smoothed(&self) -> Vec<(u64, f64)> {
-        let weight = 1.0 - 1.0 / (self.train.len() as f64 / 15.0).clamp(1.5, 25.0);
-        let (mut mean, mut norm) = (0.0, 0.0);
-        let smooth = |(step, loss): &(u64, f64)| {
-            mean = weight * mean + (1.0 - weight) * loss;
-            norm = weight * norm + (1.0 - weight);
-            (*step, mean / norm)
+        let points = &self.train;
+        let reach = (points.len() / 25).clamp(1, 60);
+        let smooth = |i: usize| {
+            // Narrower at the start, where the loss is steep: a lopsided mean would cut the start off.
+            let (before, after) = (reach.min(i), reach.min(i).min(points.len() - 1 - i));
+            let (mut sum, mut norm) = (0.0, 0.0);
+            for (j, point) in points.iter().enumerate().take(i + after + 1).skip(i - before) {
+                let weight = (reach + 1 - i.abs_diff(j)) as f64;
+                sum += weight * point.1;
+                norm += weight;
+            }
+            (points[i].0, sum / norm)
         };
-        self.train.iter().map(smooth).collect()
+        (0..points.len()).map(smooth).collect()
     }
 
     /// The curve as an SVG picture. Without any point it says that nothing was logged.
@@ -77,10 +85,10 @@ impl Curve {
         let pad = ((high - low) * 0.06).max(high.abs() * 0.01).max(1e-6);
 
         let mut chart = ChartBuilder::on(&area)
-            .caption(title, (FONT, 22).into_font().color(&INK))
+            .caption(title, (FONT, 24).into_font().color(&INK))
             .margin(18)
-            .x_label_area_size(46)
-            .y_label_area_size(64)
+            .x_label_area_size(50)
+            .y_label_area_size(70)
             .build_cartesian_2d(0..last, low - pad..high + pad)?;
         chart
             .configure_mesh()
@@ -92,8 +100,8 @@ impl Curve {
             .y_label_formatter(&|y| label(*y, high - low))
             .x_desc("optimizer step")
             .y_desc("loss")
-            .label_style((FONT, 14).into_font().color(&MUTED))
-            .axis_desc_style((FONT, 15).into_font().color(&INK))
+            .label_style((FONT, 16).into_font().color(&MUTED))
+            .axis_desc_style((FONT, 17).into_font().color(&INK))
             .draw()?;
 
         let raw = LineSeries::new(self.train.iter().copied(), RAW.stroke_width(1));
@@ -107,7 +115,8 @@ impl Curve {
         }
         if !self.eval.is_empty() {
             chart.draw_series(LineSeries::new(self.eval.iter().copied(), EVAL.stroke_width(2)))?;
-            let dots = self.eval.iter().map(|p| Circle::new(*p, 4, EVAL.filled()));
+            let size = if self.eval.len() > 40 { 0 } else { 4 };
+            let dots = self.eval.iter().map(|p| Circle::new(*p, size, EVAL.filled()));
             chart.draw_series(dots)?.label("validation loss").legend(key(EVAL));
         }
         chart
@@ -116,7 +125,7 @@ impl Curve {
             .background_style(WHITE.mix(0.9))
             .border_style(GRID)
             .margin(12)
-            .label_font((FONT, 14).into_font().color(&INK))
+            .label_font((FONT, 16).into_font().color(&INK))
             .draw()?;
         area.present()
     }

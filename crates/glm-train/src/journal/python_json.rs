@@ -13,14 +13,24 @@ pub fn float(x: f64) -> String {
     if !x.is_finite() {
         return if x.is_nan() { "NaN".into() } else { format!("{}Infinity", if x < 0.0 { "-" } else { "" }) };
     }
-    let scientific = format!("{x:e}");
+    let scientific = shortest(x);
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
-        return format!("{x:?}");
+        let decimals = digits.trim_start_matches('-').len().saturating_sub(2) as i32 - exponent;
+        return format!("{x:.*}", decimals.max(1) as usize);
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+/// The fewest digits that read back as `x`, in scientific notation. When two such numbers are equally near, Python takes
+/// the even one, Rust's shortest form not always.
+fn shortest(x: f64) -> String {
+    let shortest = format!("{x:e}");
+    let digits = shortest.split('e').next().map_or(1, |d| d.bytes().filter(u8::is_ascii_digit).count());
+    let even = format!("{x:.*e}", digits - 1);
+    if even.parse() == Ok(x) { even } else { shortest }
 }
 
 /// Several lines with `indent` blanks a level, no newline at the end: `json.dumps(value, indent=indent, sort_keys=True)`.

@@ -45,7 +45,8 @@ impl TrainerState {
             entry.set_float("epoch", round(epoch, 2))?;
         }
         entry.set_int("step", self.global_step);
-        Ok(self.log_history.push_mut(entry))
+        self.log_history.push(entry);
+        Ok(&self.log_history[self.log_history.len() - 1])
     }
 
     /// Adds a training entry: mean loss since the last one (rounded to 4 decimals) and the next step's rate.

@@ -106,8 +106,11 @@ pub enum Norms {
 /// Whether transformers' Trainer applies weight decay to the tensor called `name`: not to names that contain `bias` and not
 /// to LayerNorm weights.
 pub fn decays(name: &str, norms: Norms) -> bool {
-    let layer_norm = || name.split('.').any(|part| part.ends_with("layernorm"));
-    !name.contains("bias") && !(norms == Norms::LayerNorm && layer_norm())
+    match norms {
+        _ if name.contains("bias") => false,
+        Norms::RmsNorm => true,
+        Norms::LayerNorm => !name.split('.').any(|part| part.ends_with("layernorm")),
+    }
 }
 
 struct Moments {
@@ -118,8 +121,8 @@ struct Moments {
 
 /// AdamW over a fixed list of tensors.
 ///
-/// Reproduces PyTorch 2's CPU arithmetic bit for bit for equal gradients. The rate comes with every step, so that schedules
-/// stay outside. Parameters are updated even at rate 0 (the moments move).
+/// Follows PyTorch 2's CPU arithmetic operation by operation: equal gradients give the same moments to the bit, and
+/// parameters that differ by rounding at most. The rate comes with every step, so that schedules stay outside. Parameters are updated even at rate 0 (the moments move).
 pub struct AdamW {
     config: AdamWConfig,
     step: u64,

@@ -2,7 +2,8 @@
 //!
 //! PyTorch computes scalars in f64, casts each to f32 and applies one tensor operation after the other. On a CPU with FMA
 //! `lerp_`, `addcmul_` and `add_(alpha=)` end in a fused multiply-add; [`f32::mul_add`] is that on every machine, so the
-//! result does not depend on the instruction set.
+//! result does not depend on the instruction set. Only the square root may differ, by one unit in the last place: PyTorch
+//! takes MKL's, ours is correctly rounded.
 
 use pulp::Arch;
 use rayon::prelude::*;

@@ -1,4 +1,4 @@
-"""Writes adamw.json: parameters after every step of both AdamW forms, as 32-bit patterns in hex.
+"""Writes adamw.json: parameters after every step and the last moments of both AdamW forms, as 32-bit patterns in hex.
 
 Run: python make_adamw.py   (torch 2.8, CPU)
 
@@ -35,8 +35,8 @@ def hf_step(state, p, g, lr, wd):
         p.add_(p, alpha=-lr * wd)
 
 
-def run(form, wd, betas_seed):
-    g = torch.Generator().manual_seed(betas_seed)
+def run(form, wd, seed):
+    g = torch.Generator().manual_seed(seed)
     params = {n: torch.randn(k, generator=g) for n, k in SIZES.items()}
     start = {n: bits(p) for n, p in params.items()}
     decay = {n: "bias" not in n for n in SIZES}
@@ -63,7 +63,11 @@ def run(form, wd, betas_seed):
             opt.step()
         steps.append({"lr": lr, "grads": {n: bits(t) for n, t in grads.items()},
                       "params": {n: bits(p) for n, p in params.items()}})
-    return {"optim": "adamw_" + form, "weight_decay": wd, "betas": BETAS, "eps": EPS, "start": start, "steps": steps}
+    if form == "torch":
+        states = {n: {"m": opt.state[params[n]]["exp_avg"], "v": opt.state[params[n]]["exp_avg_sq"]} for n in SIZES}
+    moments = {kind: {n: bits(states[n][key]) for n in SIZES} for kind, key in [("exp_avg", "m"), ("exp_avg_sq", "v")]}
+    return {"optim": "adamw_" + form, "weight_decay": wd, "betas": BETAS, "eps": EPS, "start": start, "steps": steps,
+            "moments": moments}
 
 
 runs = [run(form, wd, seed) for seed, (form, wd) in

@@ -1,0 +1,146 @@
+use std::fs;
+use std::path::Path;
+
+use glm_train::atomic::{AtomicDir, remove_dir, remove_leftovers, write_file, write_file_with};
+
+/// Names in a folder, sorted.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_is_replaced_and_nothing_stays_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("状态.json");
+    write_file(&path, b"old").unwrap();
+    write_file(&path, b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert_eq!(names(dir.path()), ["状态.json"]);
+}
+
+#[test]
+fn a_failing_writer_leaves_the_old_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.json");
+    write_file(&path, b"old").unwrap();
+    let failed = write_file_with(&path, |out| {
+        out.write_all(b"half of the new")?;
+        Err(std::io::Error::other("disk full"))
+    });
+    let message = failed.unwrap_err().to_string();
+    assert!(message.contains("state.json") && message.contains("disk full"), "{message}");
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!(names(dir.path()), ["state.json"]);
+}
+
+#[test]
+fn a_folder_appears_only_when_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("checkpoint-5");
+    let folder = AtomicDir::create(&target).unwrap();
+    fs::write(folder.path().join("a"), b"1").unwrap();
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    fs::write(folder.path().join("sub/b"), b"2").unwrap();
+    assert!(!target.exists());
+    folder.commit().unwrap();
+    assert_eq!(fs::read(target.join("sub/b")).unwrap(), b"2");
+    assert_eq!(names(dir.path()), ["checkpoint-5"]);
+}
+
+#[test]
+fn a_folder_is_replaced_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("checkpoint-5");
+    for name in ["old", "new"] {
+        let folder = AtomicDir::create(&target).unwrap();
+        fs::write(folder.path().join(name), b"x").unwrap();
+        folder.commit().unwrap();
+    }
+    assert_eq!(names(&target), ["new"]);
+    assert_eq!(names(dir.path()), ["checkpoint-5"]);
+}
+
+#[test]
+fn an_abandoned_folder_goes_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = AtomicDir::create(&dir.path().join("checkpoint-5")).unwrap();
+    fs::write(folder.path().join("a"), b"1").unwrap();
+    drop(folder);
+    assert!(names(dir.path()).is_empty());
+}
+
+/// Writes like a process that is killed: destructors do not run.
+fn killed_while_writing(target: &Path) {
+    let folder = AtomicDir::create(target).unwrap();
+    fs::write(folder.path().join("half"), b"1").unwrap();
+    std::mem::forget(folder);
+}
+
+#[test]
+fn the_next_start_clears_what_a_kill_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = dir.path().join("checkpoint-5");
+    AtomicDir::create(&done).unwrap().commit().unwrap();
+    killed_while_writing(&dir.path().join("checkpoint-10"));
+    fs::write(dir.path().join(".trainer_state.json.tmp-4711-3"), b"{\"ep").unwrap();
+    // Killed after the new folder took its place, before the old one was removed.
+    fs::create_dir(dir.path().join(".checkpoint-5.old-4711-4")).unwrap();
+    // A run's own files and those of others, which only look similar.
+    for name in [".hidden", "notes.tmp-1-2", ".cache.tmp-x-1", ".tmp-1-2", ".a.tmp-1"] {
+        fs::write(dir.path().join(name), b"").unwrap();
+    }
+    let handled = remove_leftovers(dir.path()).unwrap();
+    assert_eq!(handled.len(), 3, "{handled:?}");
+    assert_eq!(
+        names(dir.path()),
+        [".a.tmp-1", ".cache.tmp-x-1", ".hidden", ".tmp-1-2", "checkpoint-5", "notes.tmp-1-2"]
+    );
+    assert!(remove_leftovers(dir.path()).unwrap().is_empty());
+}
+
+#[test]
+fn a_folder_killed_between_its_two_renames_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let aside = dir.path().join(".checkpoint-5.old-4711-0");
+    fs::create_dir(&aside).unwrap();
+    fs::write(aside.join("a"), b"complete").unwrap();
+    killed_while_writing(&dir.path().join("checkpoint-5"));
+    remove_leftovers(dir.path()).unwrap();
+    assert_eq!(names(dir.path()), ["checkpoint-5"]);
+    assert_eq!(fs::read(dir.path().join("checkpoint-5/a")).unwrap(), b"complete");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_among_the_leftovers_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("precious"), b"1").unwrap();
+    std::os::unix::fs::symlink(outside.path(), dir.path().join(".checkpoint-5.tmp-1-1")).unwrap();
+    remove_leftovers(dir.path()).unwrap();
+    assert!(names(dir.path()).is_empty());
+    assert_eq!(names(outside.path()), ["precious"]);
+}
+
+#[test]
+fn an_absent_folder_has_no_leftovers_and_cannot_be_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let absent = dir.path().join("absent");
+    assert!(remove_leftovers(&absent).unwrap().is_empty());
+    let message = write_file(&absent.join("x.json"), b"").unwrap_err().to_string();
+    assert!(message.starts_with("cannot write") && message.contains("x.json"), "{message}");
+    assert!(AtomicDir::create(&absent.join("checkpoint-1")).is_err());
+    assert!(write_file(Path::new("/"), b"").is_err());
+}
+
+#[test]
+fn removing_a_folder_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("checkpoint-1");
+    fs::create_dir_all(target.join("deep/er")).unwrap();
+    remove_dir(&target).unwrap();
+    assert!(names(dir.path()).is_empty());
+}
