@@ -152,6 +152,9 @@ fn six_optimizer_steps_in_every_setting() {
                 update(&mut optimizer, parameters, &gradients, schedule.rate(step as u64));
             }
             for (name, var) in parameters {
+                if !golden.has(&format!("run_{run}.final.{name}")) {
+                    continue; // The goldens keep the final values of some settings only; losses and norms are all there.
+                }
                 let found: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
                 let difference = largest_difference(&found, golden.floats(&format!("run_{run}.final.{name}")).1);
                 let tolerance = 4.0 * floor(expected, &["noise_floor", "final", name]);
