@@ -6,11 +6,14 @@ pub mod clip;
 mod config;
 mod error;
 pub mod journal;
+pub mod memory;
 pub mod optim;
 pub mod run_dir;
 pub mod schedule;
 pub mod step;
+pub mod trainer;
 
 pub use adapter::Adapter;
 pub use config::{Checkpointing, IntervalStrategy, Optim, SchedulerType, TrainConfig};
 pub use error::{Result, TrainError};
+pub use trainer::{Observer, Outcome, Plan, StepReport, Trainer};

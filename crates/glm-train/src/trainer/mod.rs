@@ -1,0 +1,334 @@
+//! The one training loop.
+
+mod evaluate;
+mod journal;
+mod observer;
+mod state;
+
+pub use evaluate::evaluate;
+pub use observer::{Observer, Plan, StepReport};
+pub use state::{STATE_FILE, TENSORS_FILE};
+
+use crate::adapter::Adapter;
+use crate::clip::clip_grad_norm;
+use crate::config::{Checkpointing, IntervalStrategy, TrainConfig};
+use crate::error::{Result, TrainError, rows};
+use crate::optim::{AdamW, AdamWConfig, Norms, ParamSlice, decays};
+use crate::run_dir::{checkpoint_path, rotate_checkpoints};
+use crate::schedule::{RunLength, Schedule};
+use crate::step::{Gradients, StepOptions, accumulate};
+use crate::{atomic, memory};
+use candle_core::{Tensor, Var};
+use glm_data::{Batch, Rng, TrainRow, epoch_order};
+use glm_model::{Network, ops};
+use journal::Journal;
+use state::{Identity, Place};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Writes what a checkpoint holds besides the loop's own files: the adapter, `config.json`, the tokenizer.
+pub type SaveAdapter<'a> = dyn Fn(&Path) -> Result<()> + 'a;
+
+/// Everything that a run needs.
+pub struct Trainer<'a> {
+    /// The base, loaded.
+    pub network: &'a Network,
+    /// What trains.
+    pub adapter: &'a Adapter,
+    /// Settings.
+    pub config: &'a TrainConfig,
+    /// Training rows.
+    pub rows: &'a [TrainRow],
+    /// Rows of the evaluation loss; may be empty.
+    pub eval_rows: &'a [TrainRow],
+    /// The run folder.
+    pub output_dir: &'a Path,
+    /// Folder of TensorBoard event files.
+    pub tensorboard: Option<&'a Path>,
+    /// Writes the adapter into a checkpoint.
+    pub save_adapter: &'a SaveAdapter<'a>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Whether it was told to stop before its last step.
+    pub interrupted: bool,
+    /// Steps done.
+    pub step: u64,
+    /// Mean loss of all steps.
+    pub train_loss: f64,
+    /// Time of this process.
+    pub runtime: Duration,
+    /// The last checkpoint.
+    pub checkpoint: PathBuf,
+}
+
+impl Trainer<'_> {
+    /// Trains to the end, or until `stop` is set: then the last completed step is saved. `resume` is a checkpoint folder
+    /// of this run.
+    ///
+    /// # Errors
+    /// When a number is not finite (step and rows are named; the last good step is saved), a file cannot be written, or
+    /// the checkpoint does not belong to this run.
+    pub fn run(&self, resume: Option<&Path>, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
+        let length = RunLength::new(self.rows.len(), self.config)?;
+        let parameters = self.adapter.parameters(self.network);
+        let sizes = parameters.iter().map(|(name, var)| (name.as_str(), var.elem_count()));
+        let mut run = Running {
+            trainer: self,
+            length,
+            schedule: Schedule::new(self.config, length.total_steps),
+            optimizer: AdamW::new(AdamWConfig::from(self.config), sizes),
+            gradients: Gradients::zeros(parameters),
+            parameters,
+            identity: Identity::new(self.config, self.rows, self.network.fingerprint()),
+            place: Place::default(),
+            saved_at: None,
+            samples: 0,
+            tokens: 0,
+            began: Instant::now(),
+            budget: self.activation_budget(),
+            order: (u64::MAX, Vec::new()),
+        };
+        if let Some(checkpoint) = resume {
+            run.place = state::load(checkpoint, &run.identity, parameters, &mut run.optimizer)?;
+            run.saved_at = Some(run.place.step);
+        }
+        let mut journal = Journal::open(self, &length, resume, run.place)?;
+        observer.started(&run.plan());
+        let ended = run.steps(&mut journal, stop, observer);
+        if let Err(error @ TrainError::NonFinite { .. }) = ended {
+            // What was good a step ago is not lost. Should it not be savable, the first error still is the one to tell.
+            let _ = run.save(&mut journal, observer);
+            return Err(error);
+        }
+        ended?;
+        let interrupted = run.place.step < length.total_steps;
+        run.save(&mut journal, observer)?;
+        let runtime = run.began.elapsed();
+        if !interrupted {
+            journal.finish(&length, run.place, runtime, observer)?;
+        }
+        Ok(Outcome {
+            interrupted,
+            step: run.place.step,
+            train_loss: run.place.mean_loss(),
+            runtime,
+            checkpoint: checkpoint_path(self.output_dir, run.place.step),
+        })
+    }
+
+    /// Bytes that activations may take.
+    fn activation_budget(&self) -> u64 {
+        match self.config.checkpointing {
+            Checkpointing::Always => 0,
+            Checkpointing::Never => u64::MAX,
+            Checkpointing::Auto => {
+                self.config.activation_budget.unwrap_or_else(|| memory::available().map_or(0, |free| free / 2))
+            }
+        }
+    }
+}
+
+struct Running<'a> {
+    trainer: &'a Trainer<'a>,
+    length: RunLength,
+    schedule: Schedule,
+    optimizer: AdamW,
+    gradients: Gradients,
+    parameters: &'a [(String, Var)],
+    identity: Identity,
+    place: Place,
+    saved_at: Option<u64>,
+    samples: u64,
+    tokens: u64,
+    began: Instant,
+    budget: u64,
+    order: (u64, Vec<usize>),
+}
+
+impl Running<'_> {
+    fn plan(&self) -> Plan {
+        let longest = self.trainer.rows.iter().map(|r| r.ids.len()).max().unwrap_or(0);
+        Plan {
+            total_steps: self.length.total_steps,
+            resumed_at: self.place.step,
+            rows: self.trainer.rows.len(),
+            epochs: self.length.samples_seen / self.trainer.rows.len().max(1) as f64,
+            blocks: self.trainer.network.config().num_layers,
+            kept_blocks: self.kept_blocks(longest * self.trainer.config.per_device_train_batch_size),
+        }
+    }
+
+    fn kept_blocks(&self, tokens: usize) -> usize {
+        let config = self.trainer.network.config();
+        let each = memory::block_activations(config, tokens).max(1);
+        usize::try_from(self.budget / each).unwrap_or(usize::MAX).min(config.num_layers)
+    }
+
+    fn steps(&mut self, journal: &mut Journal, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<()> {
+        let config = self.trainer.config;
+        while self.place.step < self.length.total_steps {
+            if !self.step(stop, observer)? {
+                return Ok(());
+            }
+            let step = self.place.step;
+            let epoch_ended = self.place.micro_batches / self.length.micro_batches_per_epoch
+                > self.last_micro_of_previous_step() / self.length.micro_batches_per_epoch;
+            let due = |strategy, every: usize| match strategy {
+                IntervalStrategy::No => false,
+                IntervalStrategy::Steps => every > 0 && step.is_multiple_of(every as u64),
+                IntervalStrategy::Epoch => epoch_ended,
+            };
+            if due(IntervalStrategy::Steps, config.logging_steps) || (step == 1 && config.logging_first_step) {
+                journal.log_train(&self.length, &mut self.place, self.schedule.rate(step), self.began.elapsed(), observer)?;
+            }
+            if due(config.evaluation_strategy, config.eval_steps.unwrap_or(config.logging_steps)) {
+                self.evaluate(journal, observer)?;
+            }
+            if due(config.save_strategy, config.save_steps) {
+                self.save(journal, observer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn last_micro_of_previous_step(&self) -> u64 {
+        let before = |n: &u64| !self.length.steps_after(*n);
+        let mut micro = self.place.micro_batches.saturating_sub(1);
+        while micro > 0 && before(&micro) {
+            micro -= 1;
+        }
+        micro
+    }
+
+    /// One optimizer step; `false` when it was told to stop, and then nothing has changed.
+    fn step(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<bool> {
+        let (config, number) = (self.trainer.config, self.place.step + 1);
+        self.gradients.clear();
+        let mut micro = self.place.micro_batches;
+        let (mut loss, mut samples, mut tokens, mut sources) = (0.0, 0, 0, Vec::new());
+        let accumulation = config.gradient_accumulation_steps;
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let batch = self.batch(micro);
+            let options = StepOptions {
+                kept_blocks: self.kept_blocks(batch.len()),
+                scale: 1.0 / accumulation as f64,
+                step: number,
+            };
+            let mut rng = Rng::with_stream(config.seed, micro + 1);
+            let (network, adapter) = (self.trainer.network, self.trainer.adapter);
+            let part = accumulate(network, adapter, &batch, options, &mut rng, &mut self.gradients)?;
+            loss += f64::from(part.mean) / accumulation as f64;
+            samples += batch.segments.len() as u64;
+            tokens += batch.len() as u64;
+            sources.extend(batch.sources());
+            micro += 1;
+            observer.micro_batch((micro - self.place.micro_batches) as usize, accumulation);
+            if self.length.steps_after(micro) {
+                break;
+            }
+        }
+        let rate = self.schedule.rate(self.place.step);
+        let grad_norm = self.update(rate, &sources)?;
+        self.place.step = number;
+        self.place.micro_batches = micro;
+        self.place.tokens += tokens;
+        self.place.add_loss(loss);
+        self.samples += samples;
+        self.tokens += tokens;
+        observer.stepped(&StepReport {
+            step: number,
+            loss,
+            learning_rate: rate,
+            grad_norm,
+            samples: self.samples,
+            tokens: self.tokens,
+            elapsed: self.began.elapsed(),
+        });
+        Ok(true)
+    }
+
+    /// Micro batch `index` of the run, counted from 0.
+    fn batch(&mut self, index: u64) -> Batch {
+        let config = self.trainer.config;
+        let (epoch, within) = (index / self.length.micro_batches_per_epoch, index % self.length.micro_batches_per_epoch);
+        if self.order.0 != epoch {
+            let seed = config.data_seed.unwrap_or(config.seed);
+            self.order = (epoch, epoch_order(self.trainer.rows.len(), seed, epoch));
+        }
+        let size = config.per_device_train_batch_size;
+        let first = within as usize * size;
+        let chosen = &self.order.1[first..(first + size).min(self.order.1.len())];
+        let slot = matches!(self.trainer.adapter, Adapter::Prefix { .. }).then_some(0);
+        Batch::pack(chosen.iter().map(|i| &self.trainer.rows[*i]), slot)
+    }
+
+    fn update(&mut self, rate: f64, sources: &[usize]) -> Result<f32> {
+        let stop = |what: String| TrainError::NonFinite { step: self.place.step + 1, what, rows: rows(sources) };
+        let mut named: Vec<(&str, &mut [f32])> =
+            self.parameters.iter().zip(self.gradients.slices_mut()).map(|((name, _), g)| (name.as_str(), g)).collect();
+        let norm = clip_grad_norm(&mut named, self.trainer.config.max_grad_norm)
+            .map_err(|bad| stop(format!("the gradient {bad}")))?;
+        if !norm.is_finite() {
+            return Err(stop(format!("the norm of the gradients is {norm}")));
+        }
+        let mut values = Vec::with_capacity(self.parameters.len());
+        for (_, var) in self.parameters {
+            values.push(ops::with_floats(var.as_tensor(), <[f32]>::to_vec)?);
+        }
+        let mut slices: Vec<ParamSlice<'_>> = self
+            .parameters
+            .iter()
+            .zip(&mut values)
+            .zip(self.gradients.slices())
+            .map(|(((name, _), value), grad)| ParamSlice { name, value, grad, decay: decays(name, Norms::RmsNorm) })
+            .collect();
+        self.optimizer.step(rate, &mut slices)?;
+        for ((_, var), values) in self.parameters.iter().zip(values) {
+            var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?;
+        }
+        Ok(norm)
+    }
+
+    fn evaluate(&mut self, journal: &mut Journal, observer: &mut dyn Observer) -> Result<()> {
+        let trainer = self.trainer;
+        if trainer.eval_rows.is_empty() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let size = trainer.config.per_device_eval_batch_size;
+        let loss = evaluate(trainer.network, trainer.adapter, trainer.eval_rows, size, |done, of| {
+            observer.evaluating(done, of);
+        });
+        let loss = loss.map_err(|error| match error {
+            TrainError::NonFinite { what, rows, .. } => TrainError::NonFinite { step: self.place.step, what, rows },
+            other => other,
+        })?;
+        let rows = trainer.eval_rows.len();
+        journal.log_eval(&self.length, self.place, loss, began.elapsed(), (rows, rows.div_ceil(size.max(1))), observer)
+    }
+
+    /// Saves the last completed step, unless that is done already or there is none.
+    fn save(&mut self, journal: &mut Journal, observer: &mut dyn Observer) -> Result<()> {
+        let step = self.place.step;
+        if self.saved_at == Some(step) || step == 0 {
+            return Ok(());
+        }
+        let path = checkpoint_path(self.trainer.output_dir, step);
+        let folder = atomic::AtomicDir::create(&path)?;
+        (self.trainer.save_adapter)(folder.path())?;
+        state::save(folder.path(), &self.identity, self.place, self.parameters, &self.optimizer)?;
+        journal.save_state(folder.path(), &self.length, self.place)?;
+        folder.commit()?;
+        self.saved_at = Some(step);
+        rotate_checkpoints(self.trainer.output_dir, self.trainer.config.save_total_limit, step)?;
+        observer.saved(&path);
+        Ok(())
+    }
+}
