@@ -60,7 +60,7 @@ fn train_config() -> TrainConfig {
     TrainConfig {
         per_device_train_batch_size: 32,
         learning_rate: 2e-3,
-        max_steps: Some(3500),
+        max_steps: Some(2000),
         lr_scheduler_type: SchedulerType::Cosine,
         warmup_ratio: 0.03,
         optim: Optim::AdamwTorch,
