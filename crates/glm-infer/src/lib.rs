@@ -2,7 +2,11 @@
 
 mod config;
 pub mod decode;
+mod engine;
+mod error;
 pub mod metric;
 pub mod predictions;
 
 pub use config::GenerationConfig;
+pub use engine::{Answer, Engine, Finish, Request, Running, SpecialIds};
+pub use error::{InferError, Result};
