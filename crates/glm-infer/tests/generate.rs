@@ -12,7 +12,7 @@ use glm_testkit::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::{AS_STORED, check_greedy, floats, greedy, id_rows, ids, network, requests};
 
-const RUNNING: AtomicBool = AtomicBool::new(false);
+static RUNNING: AtomicBool = AtomicBool::new(false);
 
 #[test]
 fn greedy_ids_equal_the_official_ones() {
