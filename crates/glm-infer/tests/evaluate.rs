@@ -1,5 +1,7 @@
 //! Evaluation of a data file: order and form of the predictions, scores, limits, stopping.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 use glm_data::{DataConfig, EvalRow, Tokenizer, Variant, eval_rows, read_rows};
 use glm_infer::metric::{Scorer, Summary};
 use glm_infer::predictions::{PredictionsReader, score_file};

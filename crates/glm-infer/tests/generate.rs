@@ -1,6 +1,8 @@
 //! Generation with the bare base against transformers: greedy ids, end tokens, penalty, sampling distributions; and what
 //! the engine promises beyond that.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 mod support;
 
 use glm_data::Batch;

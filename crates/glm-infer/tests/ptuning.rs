@@ -1,5 +1,7 @@
 //! Prefixes in slots: logits, decoding steps and greedy ids against the official code, and slots mixed in one batch.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 mod support;
 
 use glm_data::Batch;

@@ -1,5 +1,7 @@
 //! Quantized bases: bytes and logits of the official schemes, and what grouped INT4 gains over the official one.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 mod support;
 
 use glm_data::Rng;
