@@ -133,7 +133,7 @@ pub fn accumulate(
             Some(y) => y,
             None => block.forward(&inputs[i], leaf_of(i), &pass, None)?,
         };
-        let store = (y * &gradient)?.sum_all()?.backward()?;
+        let store = ops::seeded(&y, &gradient)?.backward()?;
         gradients.add(parameters, &store)?;
         if let Some(leaf) = leaf_of(i) {
             past_gradients.push(gradient_of(&store, leaf)?);
@@ -143,12 +143,12 @@ pub fn accumulate(
         }
     }
     if embedded.track_op() {
-        gradients.add(parameters, &(embedded * &gradient)?.sum_all()?.backward()?)?;
+        gradients.add(parameters, &ops::seeded(&embedded, &gradient)?.backward()?)?;
     }
     if let Some(past) = past {
         past_gradients.reverse();
         let gradient = Tensor::cat(&past_gradients, 1)?;
-        gradients.add(parameters, &(past.rows * gradient)?.sum_all()?.backward()?)?;
+        gradients.add(parameters, &ops::seeded(&past.rows, &gradient)?.backward()?)?;
     }
     Ok(value)
 }

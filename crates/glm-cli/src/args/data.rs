@@ -37,7 +37,7 @@ keys! {
     /// Beams of beam search; only 1 (none) is built
     num_beams: Option<usize> = None;
     /// Do not train on padding
-    ignore_pad_token_for_loss: bool = true, only_default "batches hold no padding, so there is none to train on";
+    ignore_pad_token_for_loss: bool = true;
     /// Tokenize again instead of using a cache
     overwrite_cache: bool = false, unused "no cache of tokenized rows is kept";
     /// Processes that tokenize

@@ -1,5 +1,7 @@
 //! `glmtune dev`.
 
+use crate::cmd::progress::TrainProgress;
+use crate::cmd::{signals, threads};
 use crate::config::{DemoBaseSettings, RandomBaseSettings};
 
 /// Writes a random base.
@@ -13,7 +15,12 @@ pub fn random_base(_settings: RandomBaseSettings) -> anyhow::Result<()> {
 /// Builds the demo's base again.
 ///
 /// # Errors
-/// Always: it is not built yet.
-pub fn demo_base(_settings: DemoBaseSettings) -> anyhow::Result<()> {
-    anyhow::bail!("dev demo-base is not built yet")
+/// When the folder cannot be written, or it was stopped.
+pub fn demo_base(settings: DemoBaseSettings) -> anyhow::Result<()> {
+    threads::set(settings.threads)?;
+    let stop = signals::stop_flag()?;
+    let mut progress = TrainProgress::new(true);
+    glm_demo::recipe::make_base(&settings.out, &stop, &mut progress)?;
+    println!("The demo's base is in {}", settings.out.display());
+    Ok(())
 }

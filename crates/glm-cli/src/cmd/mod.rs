@@ -1,4 +1,4 @@
-//! One file a verb.
+//! The verbs, one file each, and what they share.
 
 pub mod chat;
 pub mod demo;
@@ -6,3 +6,7 @@ pub mod dev;
 pub mod inspect;
 pub mod score;
 pub mod train;
+
+pub mod progress;
+pub mod signals;
+pub mod threads;

@@ -157,6 +157,7 @@ fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
         history_column: keys.history_column.clone().filter(|name| !name.is_empty()),
         max_source_length: keys.max_source_length,
         max_target_length: keys.max_target_length,
+        ignore_pad_token_for_loss: keys.ignore_pad_token_for_loss,
         source_prefix: keys.source_prefix.clone(),
         compat: given.keys.our_data.compat,
         lenient: given.keys.our_data.lenient,

@@ -38,10 +38,10 @@ impl Block {
             None => ops::attention(&fused, past, self.shape, pass.spans())?,
             Some(caches) => ops::attention_cached(&fused, past, self.shape, pass.spans(), caches)?,
         };
-        let x = (x + self.attention_out.forward(&attended)?)?;
+        let x = ops::add(x, &self.attention_out.forward(&attended)?)?;
         let h = ops::rms_norm(&x, &self.post_norm, self.eps)?;
         let h = ops::swiglu(&self.mlp_in.forward(&h)?)?;
-        x + self.mlp_out.forward(&h)?
+        ops::add(&x, &self.mlp_out.forward(&h)?)
     }
 
     /// The block's linear layers.

@@ -32,7 +32,7 @@ impl Weight {
     /// When widths differ.
     pub fn matmul(&self, x: &Tensor) -> Result<Tensor> {
         match self {
-            Self::Frozen(weight) => ops::frozen_linear(x, weight),
+            Self::Frozen(weight) => ops::frozen_linear(x, weight, None),
             Self::Trainable(weight) => x.matmul(&weight.t()?),
         }
     }
@@ -80,10 +80,10 @@ impl Linear {
     /// # Errors
     /// When widths differ.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.weight.matmul(x)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
+        match (&self.weight, &self.bias) {
+            (Weight::Frozen(weight), bias) => ops::frozen_linear(x, weight, bias.as_ref()),
+            (weight, Some(bias)) => weight.matmul(x)?.broadcast_add(bias),
+            (weight, None) => weight.matmul(x),
         }
     }
 }

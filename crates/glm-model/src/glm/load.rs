@@ -92,8 +92,8 @@ fn stored_scheme(config: &GlmConfig, weights: &WeightFolder, options: LoadOption
     }
 }
 
-/// Expected tensors, with their shapes.
-fn expected(config: &GlmConfig) -> BTreeMap<String, Vec<usize>> {
+/// Tensors that a base of this configuration must hold, with their shapes.
+pub fn expected_tensors(config: &GlmConfig) -> BTreeMap<String, Vec<usize>> {
     let c = config;
     let mut tensors = BTreeMap::new();
     tensors.insert(names::EMBEDDING.to_string(), vec![c.vocab_size, c.hidden_size]);
@@ -137,7 +137,7 @@ fn linears(c: &GlmConfig) -> [(&'static str, [usize; 2], bool); 4] {
 
 /// Compares what is there with what the configuration needs and reports every difference at once.
 fn check(config: &GlmConfig, weights: &WeightFolder) -> Result<()> {
-    let expected = expected(config);
+    let expected = expected_tensors(config);
     if weights.names().all(|n| n.contains("prefix_encoder.")) {
         let reason = "it holds only a P-Tuning prefix; give the base as --model_name_or_path and this as --ptuning_checkpoint";
         return Err(ModelError::file(weights.path(), reason));

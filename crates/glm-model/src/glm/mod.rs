@@ -9,7 +9,7 @@ mod pass;
 pub use block::Block;
 pub use kv_cache::KvCache;
 pub use linear::{Linear, Weight};
-pub use load::{LoadOptions, Progress};
+pub use load::{LoadOptions, Progress, expected_tensors};
 pub use pass::Pass;
 
 use crate::config::GlmConfig;

@@ -2,6 +2,7 @@
 //! live. Training code uses nothing else, besides candle's own `add`, `mul`, `matmul`, `tanh`, `narrow`, `reshape`,
 //! `cat` and `index_select`, which have gradients.
 
+mod arithmetic;
 mod attention;
 mod cross_entropy;
 mod frozen_linear;
@@ -9,6 +10,7 @@ mod rms_norm;
 mod rope;
 mod swiglu;
 
+pub use arithmetic::{add, seeded};
 pub use attention::{Span, attention, attention_cached};
 pub use cross_entropy::{cross_entropy, token_losses};
 pub use frozen_linear::frozen_linear;

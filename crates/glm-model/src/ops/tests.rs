@@ -41,7 +41,13 @@ fn check(name: &str, at: &Tensor, f: impl Fn(&Tensor) -> Tensor) {
 #[test]
 fn gradients_equal_finite_differences() {
     let weight: Arc<dyn FrozenWeight> = Arc::new(Dense::<f32>::new(4, (0..20).map(|i| (i as f32).sin()).collect()));
-    check("frozen_linear", &wave((3, 4), 0.1), |x| frozen_linear(x, &weight).unwrap());
+    check("frozen_linear", &wave((3, 4), 0.1), |x| frozen_linear(x, &weight, None).unwrap());
+    let bias = wave((1, 5), 0.9).flatten_all().unwrap();
+    check("frozen_linear with bias", &wave((3, 4), 0.1), |x| frozen_linear(x, &weight, Some(&bias)).unwrap());
+
+    let other = wave((2, 3), 0.2);
+    check("add left", &wave((2, 3), 0.1), |x| add(x, &other).unwrap());
+    check("add right", &wave((2, 3), 0.1), |x| add(&other, x).unwrap());
 
     let norm = wave((1, 6), 0.4).flatten_all().unwrap();
     check("rms_norm input", &wave((3, 6), 0.2), |x| rms_norm(x, &norm, 1e-5).unwrap());
@@ -66,9 +72,21 @@ fn gradients_equal_finite_differences() {
 }
 
 #[test]
+fn a_seeded_root_passes_its_gradient_on() {
+    let var = Var::from_tensor(&wave((2, 3), 0.1)).unwrap();
+    let gradient = wave((2, 3), 0.8);
+    for scale in [1.0, 0.25] {
+        let root = (seeded(&add(var.as_tensor(), var.as_tensor()).unwrap(), &gradient).unwrap() * scale).unwrap();
+        let found = root.backward().unwrap().get(var.as_tensor()).unwrap().to_vec2::<f32>().unwrap();
+        let expected = (&gradient * (2.0 * scale)).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn wrong_shapes_are_errors() {
     let weight: Arc<dyn FrozenWeight> = Arc::new(Dense::<f32>::new(4, vec![0.0; 8]));
-    assert!(frozen_linear(&wave((2, 3), 0.0), &weight).is_err());
+    assert!(frozen_linear(&wave((2, 3), 0.0), &weight, None).is_err());
     assert!(cross_entropy(&wave((2, 3), 0.0), vec![0, 3]).is_err());
     assert!(cross_entropy(&wave((2, 3), 0.0), vec![0]).is_err());
     let shape = Heads { heads: 2, groups: 1, head_dim: 2 };

@@ -1,0 +1,116 @@
+//! Progress of training, on standard error: a bar with loss, speed and remaining time, and the log entries above it.
+
+use glm_train::journal::Metrics;
+use glm_train::{Observer, Plan, StepReport};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::Path;
+use std::time::Duration;
+
+/// Shows training.
+pub struct TrainProgress {
+    shown: bool,
+    steps: ProgressBar,
+    evaluation: Option<ProgressBar>,
+    micro: String,
+    status: String,
+}
+
+impl TrainProgress {
+    /// `shown`: draw the bar when standard error is a terminal. Log entries are printed in either case.
+    pub fn new(shown: bool) -> Self {
+        let steps = ProgressBar::hidden();
+        Self { shown, steps, evaluation: None, micro: String::new(), status: String::new() }
+    }
+
+    fn line(&self, text: &str) {
+        self.steps.suspend(|| eprintln!("{text}"));
+    }
+
+    fn message(&self) {
+        self.steps.set_message(format!("{}{}", self.status, self.micro));
+    }
+}
+
+impl Observer for TrainProgress {
+    fn started(&mut self, plan: &Plan) {
+        let kept = match plan.kept_blocks {
+            kept if kept >= plan.blocks => "activations kept".to_owned(),
+            0 => "activations recomputed in the backward pass".to_owned(),
+            kept => format!("activations of {kept} of {} blocks kept, the others recomputed", plan.blocks),
+        };
+        let resumed = if plan.resumed_at > 0 { format!(", resumed after step {}", plan.resumed_at) } else { String::new() };
+        self.line(&format!(
+            "training {} rows for {} steps ({:.2} epochs){resumed}; {kept}",
+            plan.rows, plan.total_steps, plan.epochs
+        ));
+        if self.shown {
+            self.steps = ProgressBar::with_draw_target(Some(plan.total_steps), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template(
+                "{bar:28.cyan/blue} {pos}/{len} {elapsed_precise} ETA {eta_precise} {wide_msg}",
+            );
+            if let Ok(style) = style {
+                self.steps.set_style(style.progress_chars("━╸─"));
+            }
+            self.steps.set_position(plan.resumed_at);
+            self.steps.reset_eta();
+            self.steps.enable_steady_tick(Duration::from_millis(500));
+        }
+    }
+
+    fn micro_batch(&mut self, done: usize, of: usize) {
+        self.micro = if done < of { format!("  [{done}/{of}]") } else { String::new() };
+        self.message();
+    }
+
+    fn stepped(&mut self, report: &StepReport) {
+        let seconds = report.elapsed.as_secs_f64().max(1e-9);
+        self.status = format!(
+            "loss {:.4}  lr {:.2e}  {:.2} samples/s  {:.0} tokens/s",
+            report.loss,
+            report.learning_rate,
+            report.samples as f64 / seconds,
+            report.tokens as f64 / seconds,
+        );
+        self.message();
+        self.steps.set_position(report.step);
+    }
+
+    fn logged(&mut self, entry: &Metrics) {
+        let numbers: Vec<String> = entry.numbers().map(|(key, value)| format!("{key} {}", short(value))).collect();
+        self.line(&numbers.join("  "));
+    }
+
+    fn evaluating(&mut self, done: usize, of: usize) {
+        if !self.shown {
+            return;
+        }
+        let bar = self.evaluation.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("evaluating {bar:20.green/blue} {pos}/{len} rows, ETA {eta_precise}");
+            let bar = ProgressBar::with_draw_target(Some(of as u64), ProgressDrawTarget::stderr());
+            if let Ok(style) = style {
+                bar.set_style(style.progress_chars("━╸─"));
+            }
+            bar
+        });
+        bar.set_position(done as u64);
+        if done >= of {
+            bar.finish_and_clear();
+            self.evaluation = None;
+        }
+    }
+
+    fn saved(&mut self, checkpoint: &Path) {
+        self.line(&format!("saved {}", checkpoint.display()));
+    }
+}
+
+/// A number as short as it stays readable.
+fn short(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 {
+        format!("{value:.2e}")
+    } else if value.fract() == 0.0 && value.abs() < 1e15 {
+        format!("{value}")
+    } else {
+        format!("{value:.4}")
+    }
+}
