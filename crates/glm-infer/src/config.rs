@@ -38,3 +38,11 @@ impl Default for GenerationConfig {
         }
     }
 }
+
+impl GenerationConfig {
+    /// Most tokens of the answer to a prompt of `padded_len` tokens, its padding in the official batch included: transformers
+    /// counts that padding, and generates one token even where `max_length` leaves no room.
+    pub fn answer_limit(&self, padded_len: usize) -> usize {
+        self.max_new_tokens.unwrap_or_else(|| self.max_length.saturating_sub(padded_len)).max(1)
+    }
+}

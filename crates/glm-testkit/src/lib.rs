@@ -1,7 +1,9 @@
 //! Golden fixtures, tolerances and finite differences for glmtune's tests.
 
+mod base;
 mod golden;
 
+pub use base::write_random_base;
 pub use golden::{Golden, largest_difference, relative_error};
 
 use std::path::PathBuf;

@@ -1,0 +1,32 @@
+//! Prefix rows of a running batch, joined once for as long as they serve.
+
+use crate::Result;
+use glm_data::Segment;
+use glm_model::PastKeyValues;
+use glm_model::adapter::PrefixSlots;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// The past rows of the slots that were in use when they were last joined. Joining copies every prefix of a mixed batch,
+/// so it is done again only when a slot comes in, not at every token and not when one goes out.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    past: PastKeyValues,
+    slots: BTreeMap<usize, Range<usize>>,
+}
+
+impl Joined {
+    /// The past rows for these segments.
+    pub(super) fn past(&mut self, prefixes: &PrefixSlots, segments: &[Segment]) -> Result<&PastKeyValues> {
+        let known = |segment: &Segment| segment.slot.is_none_or(|slot| self.slots.contains_key(&slot));
+        if segments.iter().all(known) {
+            let range = |segment: &Segment| segment.slot.map_or(0..0, |slot| self.slots[&slot].clone());
+            self.past.ranges = segments.iter().map(range).collect();
+        } else {
+            self.past = prefixes.past(segments)?;
+            let placed = segments.iter().zip(&self.past.ranges);
+            self.slots = placed.filter_map(|(segment, range)| Some((segment.slot?, range.clone()))).collect();
+        }
+        Ok(&self.past)
+    }
+}

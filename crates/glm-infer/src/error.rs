@@ -1,0 +1,42 @@
+//! Why generation stops.
+
+use crate::decode::DecodeError;
+use crate::predictions::PredictionsError;
+use glm_model::ModelError;
+
+/// Errors of generation and evaluation.
+#[derive(Debug, thiserror::Error)]
+pub enum InferError {
+    /// The network or an adapter slot.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// No token can be chosen for a row.
+    #[error("row {row} (counted from 1): {source}")]
+    Row {
+        /// Row, counted from 1 as [`crate::Request::source`] counts from 0.
+        row: usize,
+        /// What went wrong, with the place in the answer.
+        source: DecodeError,
+    },
+    /// Settings that no answer follows from.
+    #[error(transparent)]
+    Settings(#[from] DecodeError),
+    /// A prompt without tokens.
+    #[error("row {row} (counted from 1): the prompt is empty; expected at least one token")]
+    EmptyPrompt {
+        /// Row, counted from 1.
+        row: usize,
+    },
+    /// The file of predictions.
+    #[error(transparent)]
+    Predictions(#[from] PredictionsError),
+}
+
+impl From<candle_core::Error> for InferError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Model(error.into())
+    }
+}
+
+/// Result of this crate.
+pub type Result<T, E = InferError> = std::result::Result<T, E>;
