@@ -1,6 +1,6 @@
 //! `glmtune demo`: the main job from end to end on a tiny embedded base, through the same code as `glmtune train`.
 
-use super::base::{self, BaseModel};
+use super::base::{self, Loaded};
 use super::language::Language;
 use super::{predict, signals, threads, train};
 use crate::args::{self, Stop, Verb};
@@ -8,7 +8,7 @@ use crate::config::{self, DemoSettings, RunConfig};
 use anyhow::Context;
 use glm_data::{EvalRow, eval_rows};
 use glm_demo::corpus::{Split, adgen_rows};
-use glm_infer::evaluate::Evaluation;
+use glm_infer::Evaluation;
 use glm_infer::predictions::PredictionsReader;
 use glm_model::adapter::{PrefixEncoder, PrefixFile};
 use glm_train::{atomic, memory};
@@ -49,10 +49,9 @@ pub fn run(settings: DemoSettings) -> anyhow::Result<()> {
     println!("{}\n  glmtune {}\n", say.choose("The same as typing:", "相当于输入："), command.join(" "));
     let run = resolved(&command)?;
 
-    let tokenizer = base::tokenizer(&run.base)?;
     let rows = train::limited(&files.dev, None, false)?;
-    let (held_out, _) = eval_rows(&rows, &tokenizer, &run.data)?;
-    let base = base::load(&run.base, tokenizer, false)?;
+    let base = base::prepare(&run.base, None)?.load(false)?;
+    let (held_out, _) = eval_rows(&rows, &base.tokenizer, &run.data)?;
     let before = answers(&run, &base, None, &held_out, &root.join("predictions_before.txt"), &stop)?;
     train::run_with(&run, &base, &stop)?;
     if stop.load(Ordering::Relaxed) {
@@ -164,7 +163,7 @@ fn resolved(words: &[String]) -> anyhow::Result<RunConfig> {
 /// Scores and texts of the answers.
 fn answers(
     run: &RunConfig,
-    base: &BaseModel,
+    base: &Loaded,
     prefix: Option<&PrefixEncoder>,
     rows: &[EvalRow],
     file: &Path,

@@ -1,12 +1,11 @@
 //! `--do_predict`, and the generated part of `--do_eval`: answers for the rows of a file, written as they come, and
 //! their scores.
 
-use super::base::BaseModel;
+use super::base::Loaded;
 use super::train::{limited, say};
 use crate::config::RunConfig;
 use glm_data::{DataConfig, EvalRow, Tokenizer, eval_rows};
-use glm_infer::evaluate::{EvaluateOptions, Evaluation, evaluate};
-use glm_infer::{Engine, SpecialIds};
+use glm_infer::{Engine, EvaluateOptions, Evaluation, SpecialIds, evaluate};
 use glm_model::adapter::{PrefixEncoder, PrefixSlots};
 use glm_train::journal::{Metrics, Split, save_results, split_metrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -48,7 +47,7 @@ pub fn rows(settings: &RunConfig, tokenizer: &Tokenizer) -> anyhow::Result<Predi
 /// When a logit is not finite or a file cannot be written.
 pub fn run(
     settings: &RunConfig,
-    base: &BaseModel,
+    base: &Loaded,
     encoder: Option<&PrefixEncoder>,
     rows: &PredictRows,
     stop: &AtomicBool,
@@ -74,7 +73,7 @@ pub fn run(
 /// As [`run`].
 pub fn answer(
     settings: &RunConfig,
-    base: &BaseModel,
+    base: &Loaded,
     encoder: Option<&PrefixEncoder>,
     rows: &[EvalRow],
     predictions: Option<&Path>,

@@ -1,6 +1,6 @@
 //! `glmtune train`: what the official `main.py` does. Train, evaluate, predict, each when asked for.
 
-use super::base::{self, BaseModel};
+use super::base::{self, Loaded};
 use super::checkpoint::{CheckpointWriter, verify};
 use super::progress::TrainProgress;
 use super::{predict, signals, threads};
@@ -8,7 +8,7 @@ use crate::args::types::Resume;
 use crate::config::RunConfig;
 use anyhow::{Context, bail};
 use glm_data::{DataConfig, PreprocessReport, Rng, Rows, Tokenizer, TrainRow, fingerprint_file, read_rows, train_rows};
-use glm_model::adapter::{PrefixConfig, PrefixEncoder, PrefixFile};
+use glm_model::adapter::{PrefixConfig, PrefixEncoder};
 use glm_train::journal::{Split, save_results, split_metrics};
 use glm_train::schedule::RunLength;
 use glm_train::{Adapter, IntervalStrategy, Observer, Trainer, atomic, run_dir, trainer};
@@ -29,9 +29,9 @@ pub fn run(settings: RunConfig) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
     let stop = signals::stop_flag()?;
     // Rows are read before the base: a broken row should not cost the time of loading twelve gigabytes.
-    let tokenizer = base::tokenizer(&settings.base)?;
-    let data = Data::read(&settings, &tokenizer)?;
-    let base = base::load(&settings.base, tokenizer, settings.progress)?;
+    let prepared = base::prepare(&settings.base, settings.adapter.as_ref())?;
+    let data = Data::read(&settings, &prepared.tokenizer)?;
+    let base = prepared.load(settings.progress)?;
     work(&settings, &base, &data, &stop)?;
     if stop.load(Ordering::Relaxed) {
         std::process::exit(INTERRUPTED);
@@ -43,7 +43,7 @@ pub fn run(settings: RunConfig) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_with(settings: &RunConfig, base: &BaseModel, stop: &AtomicBool) -> anyhow::Result<()> {
+pub fn run_with(settings: &RunConfig, base: &Loaded, stop: &AtomicBool) -> anyhow::Result<()> {
     work(settings, base, &Data::read(settings, &base.tokenizer)?, stop)
 }
 
@@ -68,7 +68,7 @@ impl Data {
     }
 }
 
-fn work(settings: &RunConfig, base: &BaseModel, data: &Data, stop: &AtomicBool) -> anyhow::Result<()> {
+fn work(settings: &RunConfig, base: &Loaded, data: &Data, stop: &AtomicBool) -> anyhow::Result<()> {
     let output = settings.output_dir.as_path();
     std::fs::create_dir_all(output).with_context(|| format!("--output_dir {}", output.display()))?;
     atomic::remove_leftovers(output)?;
@@ -121,29 +121,26 @@ pub(super) fn say(file: &Path, rows: &Rows, report: &PreprocessReport) {
 }
 
 /// The prefix to use: from a checkpoint, fresh, or none.
-fn prefix(settings: &RunConfig, base: &BaseModel) -> anyhow::Result<Option<PrefixEncoder>> {
+fn prefix(settings: &RunConfig, base: &Loaded) -> anyhow::Result<Option<PrefixEncoder>> {
     let Some(adapter) = &settings.adapter else { return Ok(None) };
     let config = base.network.config();
-    let encoder = match (&adapter.checkpoint, adapter.pre_seq_len) {
-        (Some(checkpoint), length) => {
-            let encoder = PrefixFile::open(checkpoint)?.load(config, length, adapter.prefix_projection)?;
-            eprintln!("prefix: {} × {} layers, from {}", encoder.config().pre_seq_len, config.num_layers, checkpoint.display());
-            encoder
-        }
-        (None, Some(length)) => {
+    let (encoder, origin) = match (&base.prefix, &adapter.checkpoint, adapter.pre_seq_len) {
+        (Some(loaded), Some(checkpoint), _) => (copy(loaded)?, format!("from {}", checkpoint.display())),
+        (_, _, Some(length)) => {
             let sizes = PrefixConfig::new(config, length, adapter.prefix_projection.unwrap_or(false));
-            eprintln!("prefix: {length} × {} layers, fresh", config.num_layers);
-            PrefixEncoder::new(sizes, &mut Rng::with_stream(settings.train.seed, 0))?
+            (PrefixEncoder::new(sizes, &mut Rng::with_stream(settings.train.seed, 0))?, "fresh".to_owned())
         }
-        (None, None) => bail!("--pre_seq_len is missing"),
+        _ => bail!("--pre_seq_len is missing"),
     };
+    let projection = if encoder.config().prefix_projection { " with projection" } else { "" };
+    eprintln!("prefix: {} × {} layers{projection}, {origin}", encoder.config().pre_seq_len, config.num_layers);
     Ok(Some(encoder))
 }
 
 /// Trains; `true` when it was interrupted.
 fn train_adapter(
     settings: &RunConfig,
-    base: &BaseModel,
+    base: &Loaded,
     encoder: &PrefixEncoder,
     train: &Samples,
     eval_rows: &[TrainRow],
@@ -234,7 +231,7 @@ fn advise(settings: &RunConfig, train: &Samples) -> anyhow::Result<()> {
 
 fn evaluate(
     settings: &RunConfig,
-    base: &BaseModel,
+    base: &Loaded,
     encoder: Option<&PrefixEncoder>,
     rows: &[TrainRow],
 ) -> anyhow::Result<()> {
