@@ -15,6 +15,22 @@ pub const TORCH_FILE: &str = "pytorch_model.bin";
 /// Name of the twin.
 pub const SAFETENSORS_FILE: &str = "adapter.safetensors";
 
+/// Whether weights are those of a prefix and nothing else.
+pub fn holds_only_prefix(weights: &WeightFolder) -> bool {
+    let mut names = weights.names().peekable();
+    names.peek().is_some() && names.all(|name| name.contains("prefix_encoder."))
+}
+
+/// Refuses a prefix where a base is needed.
+pub(crate) fn refuse_as_base(weights: &WeightFolder) -> Result<()> {
+    if holds_only_prefix(weights) {
+        let reason =
+            "it holds only a P-Tuning prefix; give the base as --model_name_or_path and this as --ptuning_checkpoint";
+        return Err(ModelError::file(weights.path(), reason));
+    }
+    Ok(())
+}
+
 /// The tensors of a prefix as they lie on disk.
 #[derive(Debug, Clone)]
 pub struct PrefixFile {
@@ -33,22 +49,30 @@ impl PrefixFile {
         let mut tensors = BTreeMap::new();
         for name in weights.names() {
             let short = name.split_once("prefix_encoder.").map_or(name, |(_, rest)| rest);
-            if !matches!(short, "embedding.weight" | "trans.0.weight" | "trans.0.bias" | "trans.2.weight" | "trans.2.bias") {
+            if !matches!(
+                short,
+                "embedding.weight" | "trans.0.weight" | "trans.0.bias" | "trans.2.weight" | "trans.2.bias"
+            ) {
                 continue;
             }
-            let tensor = weights.get(name).ok_or_else(|| ModelError::file(path, format!("tensor {name} is missing")))?;
-            let values = tensor
-                .all_f32()
-                .ok_or_else(|| ModelError::file(path, format!("tensor {name} holds {}, expected floats", tensor.dtype)))?;
+            let tensor =
+                weights.get(name).ok_or_else(|| ModelError::file(path, format!("tensor {name} is missing")))?;
+            let values = tensor.all_f32().ok_or_else(|| {
+                ModelError::file(path, format!("tensor {name} holds {}, expected floats", tensor.dtype))
+            })?;
             if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-                let reason = format!("tensor {name} holds {} at element {at}: its training diverged, so it cannot be used", values[at]);
+                let reason = format!(
+                    "tensor {name} holds {} at element {at}: its training diverged, so it cannot be used",
+                    values[at]
+                );
                 return Err(ModelError::file(path, reason));
             }
             tensors.insert(format!("transformer.prefix_encoder.{short}"), (tensor.shape.clone(), values));
         }
         if !tensors.contains_key("transformer.prefix_encoder.embedding.weight") {
             let found: Vec<&str> = weights.names().take(3).collect();
-            let reason = format!("it holds no P-Tuning prefix (no prefix_encoder.embedding.weight; found {})", found.join(", "));
+            let reason =
+                format!("it holds no P-Tuning prefix (no prefix_encoder.embedding.weight; found {})", found.join(", "));
             return Err(ModelError::file(path, reason));
         }
         Ok(Self { path: path.to_path_buf(), tensors })
@@ -77,7 +101,12 @@ impl PrefixFile {
     ///
     /// # Errors
     /// Both shapes and the likely cause.
-    pub fn load(&self, base: &GlmConfig, pre_seq_len: Option<usize>, projection: Option<bool>) -> Result<PrefixEncoder> {
+    pub fn load(
+        &self,
+        base: &GlmConfig,
+        pre_seq_len: Option<usize>,
+        projection: Option<bool>,
+    ) -> Result<PrefixEncoder> {
         let embedding = self.shape("embedding.weight").unwrap_or_default();
         let held = format!(
             "the checkpoint {} has {embedding:?} (pre_seq_len {}, {})",
@@ -86,10 +115,14 @@ impl PrefixFile {
             if self.prefix_projection() { "with projection" } else { "no projection" },
         );
         if let Some(asked) = pre_seq_len.filter(|n| *n != self.pre_seq_len()) {
-            return Err(ModelError::Setting(format!("{held}; you passed --pre_seq_len {asked}. Leave the flag out: it is read from the file")));
+            return Err(ModelError::Setting(format!(
+                "{held}; you passed --pre_seq_len {asked}. Leave the flag out: it is read from the file"
+            )));
         }
         if let Some(asked) = projection.filter(|p| *p != self.prefix_projection()) {
-            return Err(ModelError::Setting(format!("{held}; you passed --prefix_projection {asked}. Leave the flag out: it is read from the file")));
+            return Err(ModelError::Setting(format!(
+                "{held}; you passed --prefix_projection {asked}. Leave the flag out: it is read from the file"
+            )));
         }
         let config = PrefixConfig::new(base, self.pre_seq_len(), self.prefix_projection());
         for (name, expected) in config.tensors() {

@@ -113,6 +113,40 @@ impl Scheme {
     }
 }
 
+impl Scheme {
+    /// The scheme of weights that are stored with `bits` (`quantization_bit` of their `config.json`) when `self` is asked
+    /// for: they keep their own form, which a request for floats allows and one for another scheme contradicts.
+    ///
+    /// # Errors
+    /// A sentence, without the folder's name, when the two contradict each other.
+    pub fn over_stored(self, bits: u8) -> Result<Self, String> {
+        let stored = if bits == 4 { Self::Int4 } else { Self::Int8 };
+        match self {
+            Self::Dense { .. } => Ok(stored),
+            asked if asked == stored => Ok(stored),
+            asked => Err(format!(
+                "is stored in INT{bits} already (quantization_bit in its config.json), so it cannot become {asked}; \
+                 leave the flag out, or use the unquantized folder"
+            )),
+        }
+    }
+
+    /// Bytes in memory of a linear layer's weight `[out, in]` that is stored with `stored_bytes` an element.
+    pub fn bytes(self, [out, inner]: [usize; 2], stored_bytes: usize) -> u64 {
+        let (out, values) = (out as u64, out as u64 * inner as u64);
+        // One scale a row is kept in half precision, as stored, and widened.
+        const ROW_SCALE: u64 = 6;
+        match self {
+            Self::Dense { dtype: None } => values * stored_bytes as u64,
+            Self::Dense { dtype: Some(DenseType::F32) } => values * 4,
+            Self::Dense { dtype: Some(DenseType::F16 | DenseType::Bf16) } => values * 2,
+            Self::Int8 => values + out * ROW_SCALE,
+            Self::Int4 => values / 2 + out * ROW_SCALE,
+            Self::Int4Group { group } => values / 2 + values / group.max(1) as u64 * 2,
+        }
+    }
+}
+
 /// A dense tensor in its own type or in `dtype`. The caller has checked that it holds floats.
 fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>) -> Arc<dyn FrozenWeight> {
     let stored = match tensor.dtype {
@@ -131,9 +165,7 @@ fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>) -> Arc<dyn FrozenWe
             let (pairs, _) = tensor.data.as_chunks::<2>();
             Arc::new(Dense::<bf16>::new(inner, pairs.iter().map(|b| bf16::from_le_bytes(*b)).collect()))
         }
-        (DenseType::Bf16, _) => {
-            Arc::new(Dense::<bf16>::new(inner, values().into_iter().map(bf16::from_f32).collect()))
-        }
+        (DenseType::Bf16, _) => Arc::new(Dense::<bf16>::new(inner, values().into_iter().map(bf16::from_f32).collect())),
         (DenseType::F32, _) => Arc::new(Dense::<f32>::new(inner, values())),
     }
 }

@@ -30,5 +30,9 @@ pub struct Entry {
 
 /// Lists the tensors of one file, told apart by its first bytes (never by its name).
 fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
-    if bytes.starts_with(b"PK\x03\x04") { torch_file::entries(path, bytes) } else { safetensors_file::entries(path, bytes) }
+    if bytes.starts_with(b"PK\x03\x04") {
+        torch_file::entries(path, bytes)
+    } else {
+        safetensors_file::entries(path, bytes)
+    }
 }

@@ -53,8 +53,7 @@ fn pickle(tensors: &[TorchTensor<'_>]) -> Vec<u8> {
         out.extend(b"tQ");
         integer(&mut out, 0);
         tuple(&mut out, tensor.shape);
-        let strides: Vec<usize> =
-            (0..tensor.shape.len()).map(|i| tensor.shape[i + 1..].iter().product()).collect();
+        let strides: Vec<usize> = (0..tensor.shape.len()).map(|i| tensor.shape[i + 1..].iter().product()).collect();
         tuple(&mut out, &strides);
         out.extend(b"\x89ccollections\nOrderedDict\n)RtR");
     }
