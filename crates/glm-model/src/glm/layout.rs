@@ -1,6 +1,7 @@
 //! The tensors that a network is made of, by their official names, and how they compare with what a folder holds.
 
 use crate::config::GlmConfig;
+use crate::quant::Scheme;
 use crate::variant::chatglm2::names;
 use crate::weights::WeightFolder;
 use crate::{ModelError, Result, adapter};
@@ -24,30 +25,53 @@ pub fn linears(c: &GlmConfig) -> [(&'static str, [usize; 2], bool); 4] {
 pub fn tensors(c: &GlmConfig) -> Vec<(String, Vec<usize>)> {
     let mut tensors = vec![(names::EMBEDDING.to_string(), vec![c.vocab_size, c.hidden_size])];
     for layer in 0..c.num_layers {
-        let [query_key_value, attention_out, mlp_in, mlp_out] = linears(c);
         let norm = |name: &str| (names::block(layer, &format!("{name}.weight")), vec![c.hidden_size]);
-        let mut linear = |(module, [out, inner], bias): (&str, [usize; 2], bool)| {
-            let name = names::block(layer, module);
-            match c.quantization_bit {
-                Some(bits) => {
-                    tensors.push((format!("{name}.weight"), vec![out, inner * usize::from(bits) / 8]));
-                    tensors.push((format!("{name}.weight_scale"), vec![out]));
-                }
-                None => tensors.push((format!("{name}.weight"), vec![out, inner])),
-            }
-            if bias {
-                tensors.push((format!("{name}.bias"), vec![out]));
-            }
-        };
-        linear(query_key_value);
-        linear(attention_out);
-        linear(mlp_in);
-        linear(mlp_out);
+        let [query_key_value, attention_out, mlp_in, mlp_out] = linears(c).map(|linear| stored(c, layer, linear));
         tensors.push(norm("input_layernorm"));
+        tensors.extend(query_key_value.into_iter().chain(attention_out));
         tensors.push(norm("post_attention_layernorm"));
+        tensors.extend(mlp_in.into_iter().chain(mlp_out));
     }
     tensors.push((names::FINAL_NORM.to_string(), vec![c.hidden_size]));
     tensors.push((names::OUTPUT.to_string(), vec![c.vocab_size, c.hidden_size]));
+    tensors
+}
+
+/// Number of weights, as if nothing were stored quantized. Sizes that no memory could hold count as the largest number.
+pub fn parameter_count(c: &GlmConfig) -> u64 {
+    let product = |sizes: &[usize]| sizes.iter().fold(1u64, |n, size| n.saturating_mul(*size as u64));
+    let linear = |(_, sizes, bias): (&str, [usize; 2], bool)| {
+        product(&sizes).saturating_add(if bias { sizes[0] as u64 } else { 0 })
+    };
+    let block = linears(c).map(linear).into_iter().fold(2 * c.hidden_size as u64, u64::saturating_add);
+    let tables = product(&[2, c.vocab_size, c.hidden_size]);
+    block.saturating_mul(c.num_layers as u64).saturating_add(tables).saturating_add(c.hidden_size as u64)
+}
+
+/// Bytes that the matrices of a network occupy when its linear layers are kept as `scheme` and `stored_bytes` is the size
+/// of a stored element: what [`super::Network::bytes`] will say after loading.
+pub fn bytes(c: &GlmConfig, scheme: Scheme, stored_bytes: usize) -> u64 {
+    let block: u64 = linears(c).iter().map(|(_, sizes, _)| scheme.bytes(*sizes, stored_bytes)).sum();
+    let tables = Scheme::Dense { dtype: scheme.dense_type() };
+    c.num_layers as u64 * block + 2 * tables.bytes([c.vocab_size, c.hidden_size], stored_bytes)
+}
+
+/// The tensors that one linear layer is stored as.
+fn stored(
+    c: &GlmConfig,
+    layer: usize,
+    (module, [out, inner], bias): (&str, [usize; 2], bool),
+) -> Vec<(String, Vec<usize>)> {
+    let name = |part: &str| names::block(layer, &format!("{module}.{part}"));
+    let mut tensors = match c.quantization_bit {
+        Some(bits) => {
+            vec![(name("weight"), vec![out, inner * usize::from(bits) / 8]), (name("weight_scale"), vec![out])]
+        }
+        None => vec![(name("weight"), vec![out, inner])],
+    };
+    if bias {
+        tensors.push((name("bias"), vec![out]));
+    }
     tensors
 }
 

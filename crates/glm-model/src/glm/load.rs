@@ -56,7 +56,7 @@ impl Network {
         let total = weights.bytes();
         let mut loader =
             Loader { weights, scheme, trainable: options.trainable, parameters: Vec::new(), done: 0, total, progress };
-        let dense = Scheme::Dense { dtype: dense_type(options.scheme) };
+        let dense = Scheme::Dense { dtype: options.scheme.dense_type() };
         let embedding = loader.matrix(names::EMBEDDING, dense)?;
         let blocks = (0..config.num_layers).map(|i| loader.block(&config, i)).collect::<Result<_>>()?;
         let final_norm = loader.vector(names::FINAL_NORM)?;
@@ -64,13 +64,6 @@ impl Network {
         let parameters = loader.parameters;
         let fingerprint = fingerprint(weights);
         Ok(Self { config, embedding, blocks, final_norm, output, parameters, fingerprint })
-    }
-}
-
-fn dense_type(scheme: Scheme) -> Option<quant::DenseType> {
-    match scheme {
-        Scheme::Dense { dtype } => dtype,
-        _ => None,
     }
 }
 

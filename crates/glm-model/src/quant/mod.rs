@@ -10,7 +10,7 @@ pub use dense::Dense;
 pub use group4::Group4;
 pub use official::{RowInt4, RowInt8, RowScaled};
 
-use crate::weights::{ElementType, TensorBytes};
+use crate::weights::{ElementType, TensorBytes, not_finite};
 use glm_kernels::cpu::frozen::{self, Blocks};
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,13 @@ impl Scheme {
             return Err(format!("its elements are {}, expected floats", tensor.dtype));
         }
         Ok(match self {
-            Self::Dense { dtype } => dense(tensor, dtype),
+            Self::Dense { dtype } => {
+                if let Some(at) = not_finite(tensor).first {
+                    let value = tensor.to_f32(at..at + 1).map_or(f32::NAN, |v| v[0]);
+                    return Err(format!("element {at} is {value}; the file is damaged"));
+                }
+                dense(tensor, dtype)
+            }
             Self::Int8 => Arc::new(RowInt8::quantize(tensor)?),
             Self::Int4 => Arc::new(RowInt4::quantize(tensor)?),
             Self::Int4Group { group } => Arc::new(Group4::quantize(tensor, group)?),
@@ -128,6 +134,14 @@ impl Scheme {
                 "is stored in INT{bits} already (quantization_bit in its config.json), so it cannot become {asked}; \
                  leave the flag out, or use the unquantized folder"
             )),
+        }
+    }
+
+    /// The type that floats are converted to; `None`: as stored.
+    pub fn dense_type(self) -> Option<DenseType> {
+        match self {
+            Self::Dense { dtype } => dtype,
+            _ => None,
         }
     }
 

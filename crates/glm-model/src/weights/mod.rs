@@ -5,12 +5,21 @@ mod folder;
 mod mmap;
 mod pickle;
 mod safetensors_file;
+mod safetensors_write;
+mod scan;
+mod shards;
 mod torch_file;
 mod torch_write;
+mod write;
 
 pub use bytes::{ElementType, TensorBytes};
 pub use folder::WeightFolder;
-pub use torch_write::{TorchTensor, write_torch};
+pub use safetensors_file::metadata as safetensors_metadata;
+pub use safetensors_write::stream_safetensors;
+pub use scan::{NotFinite, not_finite};
+pub use shards::{FileFormat, Shards};
+pub use torch_write::{TorchTensor, stream_torch, write_torch};
+pub use write::{Content, NewTensor};
 
 use crate::Result;
 use std::path::Path;

@@ -1,9 +1,22 @@
 //! safetensors files, read by the `safetensors` crate.
 
+use super::mmap::Mapped;
 use super::{ElementType, Entry};
 use crate::{ModelError, Result};
 use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// The free texts in the header of a safetensors file, sorted; none when it has none.
+///
+/// # Errors
+/// When the file cannot be read or is not safetensors.
+pub fn metadata(path: &Path) -> Result<BTreeMap<String, String>> {
+    let mapped = Mapped::open(path)?;
+    let (_, header) = SafeTensors::read_metadata(mapped.bytes())
+        .map_err(|e| ModelError::file(path, format!("not a whole safetensors file ({e})")))?;
+    Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
+}
 
 /// Tensors of a safetensors file, in the order of its header.
 pub fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
