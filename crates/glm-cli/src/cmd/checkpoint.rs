@@ -6,7 +6,7 @@ use anyhow::Context;
 use glm_model::adapter::{PrefixEncoder, PrefixFile, write_prefix};
 use glm_model::Network;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Files of the base folder that belong to its tokenizer.
@@ -18,7 +18,7 @@ pub struct CheckpointWriter<'a> {
     base: &'a Path,
     encoder: &'a PrefixEncoder,
     config_json: String,
-    metadata: HashMap<String, String>,
+    metadata: BTreeMap<String, String>,
 }
 
 impl<'a> CheckpointWriter<'a> {
@@ -71,7 +71,7 @@ impl<'a> CheckpointWriter<'a> {
     /// # Errors
     /// When the disk refuses or a value is not finite.
     pub fn write(&self, folder: &Path) -> glm_train::Result<()> {
-        write_prefix(folder, self.encoder, self.metadata.clone())?;
+        write_prefix(folder, self.encoder, &self.metadata)?;
         let io = |path: PathBuf| move |source| glm_train::TrainError::Io { path, source };
         let path = folder.join("config.json");
         std::fs::write(&path, &self.config_json).map_err(io(path))?;
