@@ -44,8 +44,8 @@ keys! {
     /// With --quantization_bit 4: one scale for every 32 or 64 columns instead of one a row. More exact than the
     /// official scheme, slightly larger
     quantization_group: Option<Group> = None;
-    /// Number format of the weights that are not quantized
-    base_dtype: BaseDtype = BaseDtype::F32;
+    /// Number format in which a base without --quantization_bit is held; auto: as in its files
+    base_dtype: BaseDtype = BaseDtype::Auto;
     /// Threads to compute with (default: one a core)
     threads: Option<usize> = None;
 }

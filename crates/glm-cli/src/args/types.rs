@@ -100,16 +100,25 @@ pub enum Group {
 }
 choice!(Group, "32|64"; Group::G32 => "32", Group::G64 => "64",);
 
-/// Number format of the base weights that are not quantized.
+/// Number format in which a base that is not quantized is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BaseDtype {
+    /// That of the files, so that every weight keeps its exact value.
+    Auto,
     /// 32-bit floats.
     F32,
     /// bfloat16.
     Bf16,
+    /// 16-bit floats.
+    F16,
 }
-choice!(BaseDtype, "f32|bf16"; BaseDtype::F32 => "f32" | "float32", BaseDtype::Bf16 => "bf16" | "bfloat16",);
+choice!(BaseDtype, "auto|f32|bf16|f16";
+    BaseDtype::Auto => "auto",
+    BaseDtype::F32 => "f32" | "fp32" | "float32",
+    BaseDtype::Bf16 => "bf16" | "bfloat16",
+    BaseDtype::F16 => "f16" | "fp16" | "float16",
+);
 
 /// Number format of the weights in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +188,8 @@ mod tests {
         assert_eq!(Bits::parse("5"), Err("one of 4, 8".into()));
         assert_eq!(Checkpointing::parse("True"), Ok(Checkpointing::Always));
         assert_eq!(Optim::AdamwHf.show(), "adamw_hf");
+        assert_eq!(BaseDtype::parse("float16"), Ok(BaseDtype::F16));
+        assert_eq!(BaseDtype::parse("int4"), Err("one of auto, f32, bf16, f16".into()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod inspect;
 pub mod score;
 pub mod train;
 
+pub mod base;
 pub mod progress;
 pub mod signals;
 pub mod threads;

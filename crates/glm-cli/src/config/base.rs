@@ -31,7 +31,7 @@ pub enum Quantization {
 pub struct BaseConfig {
     /// Folder of the base.
     pub path: PathBuf,
-    /// Number format of what is not quantized.
+    /// Number format of a base that is not quantized.
     pub dtype: BaseDtype,
     /// Quantization asked for; `None`: as the folder has it.
     pub quantization: Option<Quantization>,
@@ -63,7 +63,8 @@ impl BaseConfig {
     /// A few words for people.
     pub fn describe(&self) -> String {
         let held = match self.quantization {
-            None => format!("{:?} or as stored quantized", self.dtype).to_lowercase(),
+            None if self.dtype == BaseDtype::Auto => "the number format of its files".into(),
+            None => format!("{:?}, or quantized as its files", self.dtype).to_lowercase(),
             Some(Quantization::Int8) => "INT8".into(),
             Some(Quantization::Int4) => "INT4".into(),
             Some(Quantization::Int4Grouped { group }) => format!("INT4 in groups of {group}"),

@@ -161,7 +161,6 @@ fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
         source_prefix: keys.source_prefix.clone(),
         compat: given.keys.our_data.compat,
         lenient: given.keys.our_data.lenient,
-        ignore_pad_token_for_loss: keys.ignore_pad_token_for_loss,
     })
 }
 
