@@ -54,8 +54,10 @@ fn killed_at_any_moment_a_resumed_run_equals_the_uninterrupted_one() {
     }
     assert_eq!(checkpoint("whole").len(), checkpoint("killed").len());
     assert_eq!(history(&world, "whole"), history(&world, "killed"));
-    let mut names: Vec<String> =
-        std::fs::read_dir(world.path("killed")).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(world.path("killed"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.retain(|name| name.starts_with("checkpoint") || name.starts_with('.'));
     names.sort();
     assert_eq!(names, ["checkpoint-12", "checkpoint-9"], "save_total_limit 2 and no leftovers");

@@ -29,9 +29,17 @@ fn train_sh_then_evaluate_sh() {
     assert!(text.contains("‖Δ‖"), "{text}");
 
     let checkpoint = format!("{OUTPUT}/checkpoint-3");
-    for file in ["checkpoint-2", "checkpoint-3", "trainer_state.json", "train_results.json", "all_results.json",
-        "run_config.json", "training_loss.svg", "trainer_log.jsonl", "runs"]
-    {
+    for file in [
+        "checkpoint-2",
+        "checkpoint-3",
+        "trainer_state.json",
+        "train_results.json",
+        "all_results.json",
+        "run_config.json",
+        "training_loss.svg",
+        "trainer_log.jsonl",
+        "runs",
+    ] {
         assert!(world.path(&format!("{OUTPUT}/{file}")).exists(), "{file} is missing");
     }
     let names: Vec<String> = files(&world.path(&checkpoint)).into_iter().map(|(name, _)| name).collect();
@@ -39,7 +47,10 @@ fn train_sh_then_evaluate_sh() {
         assert!(names.iter().any(|name| name == file), "{file} is not among {names:?}");
     }
     let config = world.json(&format!("{checkpoint}/config.json"));
-    assert_eq!((&config["pre_seq_len"], &config["prefix_projection"], &config["quantization_bit"]), (&128.into(), &false.into(), &4.into()));
+    assert_eq!(
+        (&config["pre_seq_len"], &config["prefix_projection"], &config["quantization_bit"]),
+        (&128.into(), &false.into(), &4.into())
+    );
     let train = world.json(&format!("{OUTPUT}/train_results.json"));
     assert_eq!(
         keys(&train),
@@ -57,8 +68,16 @@ fn train_sh_then_evaluate_sh() {
     let predict = world.json(&format!("{OUTPUT}/predict_results.json"));
     assert_eq!(
         keys(&predict),
-        ["predict_bleu-4", "predict_rouge-1", "predict_rouge-2", "predict_rouge-l", "predict_runtime", "predict_samples",
-         "predict_samples_per_second", "predict_steps_per_second"]
+        [
+            "predict_bleu-4",
+            "predict_rouge-1",
+            "predict_rouge-2",
+            "predict_rouge-l",
+            "predict_runtime",
+            "predict_samples",
+            "predict_samples_per_second",
+            "predict_steps_per_second"
+        ]
     );
     let all = world.json(&format!("{OUTPUT}/all_results.json"));
     assert!(all["train_loss"].is_number() && all["predict_rouge-l"].is_number());

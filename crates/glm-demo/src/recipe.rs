@@ -120,7 +120,8 @@ pub fn make_base(out: &Path, stop: &AtomicBool, observer: &mut dyn Observer) -> 
 
     let shapes = GlmConfig::from_raw(config.as_object().cloned().unwrap_or_default()).map_err(RecipeError::Files)?;
     let initial = initial_tensors(&shapes);
-    let names: Vec<(String, Vec<usize>)> = initial.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
+    let names: Vec<(String, Vec<usize>)> =
+        initial.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
     write(&out.join(WEIGHTS), &initial)?;
     let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trainable: true };
     let network = Network::load(out, options, &mut |_, _| {})?;

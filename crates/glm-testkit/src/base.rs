@@ -9,7 +9,7 @@ const LAYERS: usize = 2;
 const HEADS: usize = 4;
 const GROUPS: usize = 2;
 const HEAD_DIM: usize = 8;
-const FFN: usize = 48;
+const FFN: usize = 64;
 
 /// Writes `config.json` and `model.safetensors` (f32) with a vocabulary of `vocab` rows into `folder`. The same seed gives
 /// the same weights.

@@ -1,8 +1,8 @@
 //! What trains: the tensors, and how they enter the network.
 
+use candle_core::Var;
 use glm_model::Network;
 use glm_model::adapter::PrefixEncoder;
-use candle_core::Var;
 
 /// A trainable part of the model. The loop asks it for its tensors and knows nothing else of it.
 #[derive(Debug, Clone)]

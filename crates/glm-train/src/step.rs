@@ -194,6 +194,7 @@ fn leaf(x: &Tensor) -> Result<Tensor> {
 }
 
 fn gradient_of(store: &GradStore, leaf: &Tensor) -> Result<Tensor> {
-    let gradient = store.get(leaf).ok_or_else(|| candle_core::Error::Msg("a leaf of the tape got no gradient".into()))?;
+    let gradient =
+        store.get(leaf).ok_or_else(|| candle_core::Error::Msg("a leaf of the tape got no gradient".into()))?;
     Ok(gradient.detach())
 }

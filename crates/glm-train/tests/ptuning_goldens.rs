@@ -147,7 +147,12 @@ fn six_optimizer_steps_in_every_setting() {
                     parameters.iter().zip(gradients.slices_mut()).map(|((name, _), g)| (name.as_str(), g)).collect();
                 let norm = clip_grad_norm(&mut named, config.max_grad_norm).unwrap();
                 let floor = floor(expected, &["noise_floor", "grad_norm"]);
-                near(&format!("step {step} norm"), norm, expected_step["grad_norm_before_clip"].as_f64().unwrap() as f32, floor);
+                near(
+                    &format!("step {step} norm"),
+                    norm,
+                    expected_step["grad_norm_before_clip"].as_f64().unwrap() as f32,
+                    floor,
+                );
                 assert_eq!(schedule.rate(step as u64), expected_step["lr_used"].as_f64().unwrap());
                 update(&mut optimizer, parameters, &gradients, schedule.rate(step as u64));
             }

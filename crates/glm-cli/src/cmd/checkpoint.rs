@@ -3,8 +3,8 @@
 
 use crate::config::RunConfig;
 use anyhow::Context;
-use glm_model::adapter::{PrefixEncoder, PrefixFile, write_prefix};
 use glm_model::Network;
+use glm_model::adapter::{PrefixEncoder, PrefixFile, write_prefix};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -110,8 +110,8 @@ impl Files {
     fn train_command(&self, settings: &DemoSettings) -> Vec<String> {
         let shown = |path: &Path| path.display().to_string();
         let fixed = "--quantization_bit 4 --pre_seq_len 32 --max_source_length 64 --max_target_length 64 \
-                     --per_device_train_batch_size 8 --per_device_eval_batch_size 16 --learning_rate 3e-2 \
-                     --max_steps 600 --logging_steps 50 --save_steps 600 --do_sample false --overwrite_output_dir";
+                     --per_device_train_batch_size 8 --per_device_eval_batch_size 16 --learning_rate 2e-2 \
+                     --max_steps 240 --logging_steps 10 --save_steps 240 --do_sample false --overwrite_output_dir";
         let mut words = vec!["train".to_owned(), "--do_train".into()];
         for (flag, value) in [
             ("--model_name_or_path", shown(&self.base)),
@@ -137,7 +137,9 @@ impl Files {
         println!("{:<12} {}\n", say.choose("checkpoint", "检查点"), checkpoint.display());
         println!("{}", say.choose("What to type next:", "接下来可以输入："));
         let (base, checkpoint, dev) = (self.base.display(), checkpoint.display(), self.dev.display());
-        println!("  glmtune chat --model_name_or_path {base} --quantization_bit 4 --ptuning_checkpoint {checkpoint} --no_history");
+        println!(
+            "  glmtune chat --model_name_or_path {base} --quantization_bit 4 --ptuning_checkpoint {checkpoint} --no_history"
+        );
         println!("  glmtune inspect {checkpoint}");
         println!(
             "  glmtune train --do_predict --test_file {dev} --model_name_or_path {base} --quantization_bit 4 \\\n    \
@@ -175,7 +177,13 @@ fn answers(
 }
 
 fn show_answers(say: Language, rows: &[EvalRow], before: &[String], after: &[String]) {
-    println!("\n{}\n", say.choose("Held-out prompts (their attribute lists were never trained on):", "留出的提示（训练中从未出现过这些属性列表）："));
+    println!(
+        "\n{}\n",
+        say.choose(
+            "Held-out prompts (their attribute lists were never trained on):",
+            "留出的提示（训练中从未出现过这些属性列表）："
+        )
+    );
     for ((row, before), after) in rows.iter().zip(before).zip(after).take(SHOWN) {
         println!("  {}   {}", say.choose("prompt", "提示  "), row.query);
         println!("  {}   {before}", say.choose("before", "微调前"));
@@ -185,7 +193,12 @@ fn show_answers(say: Language, rows: &[EvalRow], before: &[String], after: &[Str
 
 fn show_scores(say: Language, before: &Evaluation, after: &Evaluation) {
     let (Some(b), Some(a)) = (&before.summary, &after.summary) else { return };
-    println!("{} ({} {})", say.choose("Scores on held-out rows", "留出数据上的得分"), b.pairs, say.choose("rows", "条"));
+    println!(
+        "{} ({} {})",
+        say.choose("Scores on held-out rows", "留出数据上的得分"),
+        b.pairs,
+        say.choose("rows", "条")
+    );
     println!("            {}      {}", say.choose("before", "微调前"), say.choose(" after", "微调后"));
     let rows = [
         ("ROUGE-1", b.rouge_1, a.rouge_1),

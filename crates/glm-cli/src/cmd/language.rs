@@ -10,14 +10,15 @@ pub enum Language {
 }
 
 impl Language {
-    /// By the first that is set of `LC_ALL`, `LC_MESSAGES` and `LANG`.
+    /// That of the environment; as everywhere in POSIX, `LC_ALL` wins over `LC_MESSAGES`, and that over `LANG`.
     pub fn of_environment() -> Self {
-        let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-        Self::of(set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).as_deref())
+        Self::of(|name| std::env::var(name).ok())
     }
 
-    fn of(locale: Option<&str>) -> Self {
-        if locale.is_some_and(|locale| locale.starts_with("zh")) { Self::Chinese } else { Self::English }
+    fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
+        let chinese = locale.is_some_and(|locale| locale.to_ascii_lowercase().starts_with("zh"));
+        if chinese { Self::Chinese } else { Self::English }
     }
 
     /// The text of this language.
@@ -34,9 +35,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn locales() {
-        assert_eq!(Language::of(Some("zh_CN.UTF-8")), Language::Chinese);
-        assert_eq!(Language::of(Some("C.UTF-8")), Language::English);
-        assert_eq!(Language::of(None), Language::English);
+    fn the_strongest_variable_that_is_set_decides() {
+        let of = |set: &[(&str, &str)]| {
+            Language::of(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string()))
+        };
+        assert_eq!(of(&[]), Language::English);
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8")]), Language::Chinese);
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "C")]), Language::English);
+        assert_eq!(of(&[("LANG", "en_GB.UTF-8"), ("LC_ALL", ""), ("LC_MESSAGES", "zh_TW")]), Language::Chinese);
     }
 }

@@ -57,7 +57,11 @@ pub fn run(
         let file = (*split == Split::Predict).then_some(file.as_path());
         let evaluation = answer(settings, base, encoder, rows, file, stop)?;
         if evaluation.stopped {
-            eprintln!("stopped after {} of {} rows; their predictions are kept, no scores are written", evaluation.rows, rows.len());
+            eprintln!(
+                "stopped after {} of {} rows; their predictions are kept, no scores are written",
+                evaluation.rows,
+                rows.len()
+            );
             return Ok(());
         }
         let metrics = metrics(*split, &evaluation, settings.train.per_device_eval_batch_size)?;
@@ -98,7 +102,9 @@ fn bar(shown: bool, rows: usize) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::with_draw_target(Some(rows as u64), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("answering {bar:28.green/blue} {pos}/{len} rows, ETA {eta_precise}  {msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("answering {bar:28.green/blue} {pos}/{len} rows, ETA {eta_precise}  {msg}")
+    {
         bar.set_style(style.progress_chars("━╸─"));
     }
     bar

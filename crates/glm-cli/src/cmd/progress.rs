@@ -38,7 +38,8 @@ impl Observer for TrainProgress {
             0 => "activations recomputed in the backward pass".to_owned(),
             kept => format!("activations of {kept} of {} blocks kept, the others recomputed", plan.blocks),
         };
-        let resumed = if plan.resumed_at > 0 { format!(", resumed after step {}", plan.resumed_at) } else { String::new() };
+        let resumed =
+            if plan.resumed_at > 0 { format!(", resumed after step {}", plan.resumed_at) } else { String::new() };
         self.line(&format!(
             "training {} rows for {} steps ({:.2} epochs){resumed}; {kept}",
             plan.rows, plan.total_steps, plan.epochs
@@ -76,7 +77,10 @@ impl Observer for TrainProgress {
     }
 
     fn logged(&mut self, entry: &Metrics) {
-        let numbers: Vec<String> = entry.numbers().map(|(key, value)| format!("{key} {}", short(value))).collect();
+        let mut numbers: Vec<(&str, f64)> = entry.numbers().filter(|(key, _)| *key != "total_flos").collect();
+        let first = |key: &str| ["step", "loss", "eval_loss", "learning_rate"].iter().position(|k| *k == key);
+        numbers.sort_by_key(|(key, _)| first(key).unwrap_or(usize::MAX));
+        let numbers: Vec<String> = numbers.into_iter().map(|(key, value)| format!("{key} {}", short(value))).collect();
         self.line(&numbers.join("  "));
     }
 
@@ -85,7 +89,8 @@ impl Observer for TrainProgress {
             return;
         }
         let bar = self.evaluation.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("evaluating {bar:20.green/blue} {pos}/{len} rows, ETA {eta_precise}");
+            let style =
+                ProgressStyle::with_template("evaluating {bar:20.green/blue} {pos}/{len} rows, ETA {eta_precise}");
             let bar = ProgressBar::with_draw_target(Some(of as u64), ProgressDrawTarget::stderr());
             if let Ok(style) = style {
                 bar.set_style(style.progress_chars("━╸─"));

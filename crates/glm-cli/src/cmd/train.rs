@@ -92,12 +92,7 @@ struct Samples {
 }
 
 /// Reads and tokenizes a file of rows, and says what became of them.
-fn samples(
-    file: &Path,
-    limit: Option<usize>,
-    tokenizer: &Tokenizer,
-    config: &DataConfig,
-) -> anyhow::Result<Samples> {
+fn samples(file: &Path, limit: Option<usize>, tokenizer: &Tokenizer, config: &DataConfig) -> anyhow::Result<Samples> {
     let rows = limited(file, limit, config.lenient)?;
     let (samples, report) = train_rows(&rows, tokenizer, config)?;
     say(file, &rows, &report);
@@ -190,9 +185,15 @@ fn train_adapter(
     let seconds = outcome.runtime.as_secs_f64();
     let checkpoint = outcome.checkpoint.display();
     if outcome.interrupted {
-        eprintln!("stopped after step {}; saved {checkpoint}. To go on: the same command with --resume_from_checkpoint auto", outcome.step);
+        eprintln!(
+            "stopped after step {}; saved {checkpoint}. To go on: the same command with --resume_from_checkpoint auto",
+            outcome.step
+        );
     } else {
-        eprintln!("trained {} steps in {seconds:.1} s, mean loss {:.4}; checkpoint {checkpoint}", outcome.step, outcome.train_loss);
+        eprintln!(
+            "trained {} steps in {seconds:.1} s, mean loss {:.4}; checkpoint {checkpoint}",
+            outcome.step, outcome.train_loss
+        );
     }
     Ok(outcome.interrupted)
 }
@@ -249,4 +250,3 @@ fn evaluate(
     println!("eval_loss {loss:.4}  perplexity {:.3}  ({} rows)", loss.exp(), rows.len());
     Ok(())
 }
-

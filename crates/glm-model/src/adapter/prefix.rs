@@ -130,7 +130,9 @@ impl PrefixEncoder {
         let rows = self.config.pre_seq_len;
         let key_values = self.key_values()?.unsqueeze(0)?;
         if dropout <= 0.0 {
-            return Ok(key_values.broadcast_as((segments, rows, self.config.width()))?.reshape((segments * rows, ()))?);
+            return Ok(key_values
+                .broadcast_as((segments, rows, self.config.width()))?
+                .reshape((segments * rows, ()))?);
         }
         let keep = 1.0 / (1.0 - dropout);
         let mask = (0..segments * rows * self.config.width())

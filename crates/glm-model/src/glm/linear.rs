@@ -44,7 +44,9 @@ impl Weight {
     pub fn rows(&self, ids: &[u32]) -> Result<Tensor> {
         let (rows, width) = self.shape()?;
         if let Some(id) = ids.iter().find(|id| **id as usize >= rows) {
-            candle_core::bail!("token id {id} is outside the vocabulary of {rows}; tokenizer and model do not belong together");
+            candle_core::bail!(
+                "token id {id} is outside the vocabulary of {rows}; tokenizer and model do not belong together"
+            );
         }
         match self {
             Self::Frozen(weight) => {

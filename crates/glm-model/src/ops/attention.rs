@@ -87,7 +87,8 @@ fn check(qkv: &Tensor, past: Option<&Tensor>, shape: Shape, spans: &[Span]) -> R
         }
         None => 0,
     };
-    let fits = |span: &Span| span.start + span.len <= tokens && span.past.end <= rows && span.past.start <= span.past.end;
+    let fits =
+        |span: &Span| span.start + span.len <= tokens && span.past.end <= rows && span.past.start <= span.past.end;
     if width != shape.fused() || !spans.iter().all(fits) {
         bail!("attention: [{tokens}, {width}] with {rows} past rows does not fit {shape:?} and its segments");
     }
@@ -140,7 +141,13 @@ impl CustomOp2 for Attention {
         Ok(self.forward(floats("attention", s1, l1)?, floats("attention", s2, l2)?))
     }
 
-    fn bwd(&self, qkv: &Tensor, past: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        qkv: &Tensor,
+        past: &Tensor,
+        _res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (dqkv, dpast) = with_floats(past, |rows| self.backward(qkv, rows, grad))??;
         Ok((Some(dqkv), Some(tensor(dpast, past.shape().clone())?)))
     }

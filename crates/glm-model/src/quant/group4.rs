@@ -46,7 +46,8 @@ impl Group4 {
             if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
                 return Err(format!("row {r} holds {bad}, so it cannot be quantized"));
             }
-            for ((values, packed), scale) in row.chunks_exact(group).zip(packed.chunks_exact_mut(group / 2)).zip(scales) {
+            for ((values, packed), scale) in row.chunks_exact(group).zip(packed.chunks_exact_mut(group / 2)).zip(scales)
+            {
                 *scale = quantize_group(values, packed);
             }
             Ok(())

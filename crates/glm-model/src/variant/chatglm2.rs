@@ -17,7 +17,10 @@ pub fn config(raw: Map<String, Value>) -> Result<GlmConfig, String> {
         ("multi_query_attention", true),
     ] {
         if keys.flag(key, supported)? != supported {
-            return Err(format!("{key} is {}, only {supported} is supported (what the published models have)", !supported));
+            return Err(format!(
+                "{key} is {}, only {supported} is supported (what the published models have)",
+                !supported
+            ));
         }
     }
     let (heads, groups) = (keys.size("num_attention_heads")?, keys.size("multi_query_group_num")?);
@@ -26,7 +29,9 @@ pub fn config(raw: Map<String, Value>) -> Result<GlmConfig, String> {
         return Err(format!("num_attention_heads {heads} is not a multiple of multi_query_group_num {groups}"));
     }
     if head_dim % 4 != 0 {
-        return Err(format!("kv_channels is {head_dim}, expected a multiple of 4 (half of each head is rotated in pairs)"));
+        return Err(format!(
+            "kv_channels is {head_dim}, expected a multiple of 4 (half of each head is rotated in pairs)"
+        ));
     }
     let quantization_bit = match keys.0.get("quantization_bit").and_then(Value::as_u64) {
         None | Some(0) => None,

@@ -18,7 +18,9 @@ pub fn recognise(raw: &Map<String, Value>) -> Result<Variant, String> {
         return Ok(Variant::ChatGlm2);
     }
     if raw.contains_key("inner_hidden_size") || raw.contains_key("position_encoding_2d") {
-        return Err("this is a ChatGLM-6B (first generation) folder, which is not supported yet; ChatGLM2 folders are".into());
+        return Err(
+            "this is a ChatGLM-6B (first generation) folder, which is not supported yet; ChatGLM2 folders are".into()
+        );
     }
     Err("the keys padded_vocab_size and multi_query_group_num of a ChatGLM2 configuration are missing".into())
 }

@@ -1,8 +1,8 @@
 //! Keeps trainer_state.json, trainer_log.jsonl, event files and the curve in step with the run.
 
+use super::Trainer;
 use super::observer::Observer;
 use super::state::Place;
-use super::Trainer;
 use crate::error::Result;
 use crate::journal::{
     Curve, EventWriter, LogLine, Metrics, Split, TrainSummary, TrainerLog, TrainerState, save_curve, save_results,
@@ -37,7 +37,14 @@ impl Journal {
         let log = TrainerLog::open(&trainer.output_dir.join("trainer_log.jsonl"), length.total_steps, resumed_at)?;
         let config = trainer.network.config();
         let weights = (trainer.network.parameter_count() - config.vocab_size * config.hidden_size) as f64;
-        Ok(Self { state, log, events, output_dir: trainer.output_dir.to_owned(), rows: trainer.rows.len() as u64, weights })
+        Ok(Self {
+            state,
+            log,
+            events,
+            output_dir: trainer.output_dir.to_owned(),
+            rows: trainer.rows.len() as u64,
+            weights,
+        })
     }
 
     fn at(&mut self, length: &RunLength, place: Place) {

@@ -183,7 +183,13 @@ impl Running<'_> {
                 IntervalStrategy::Epoch => epoch_ended,
             };
             if due(IntervalStrategy::Steps, config.logging_steps) || (step == 1 && config.logging_first_step) {
-                journal.log_train(&self.length, &mut self.place, self.schedule.rate(step), self.began.elapsed(), observer)?;
+                journal.log_train(
+                    &self.length,
+                    &mut self.place,
+                    self.schedule.rate(step),
+                    self.began.elapsed(),
+                    observer,
+                )?;
             }
             if due(config.evaluation_strategy, config.eval_steps.unwrap_or(config.logging_steps)) {
                 self.evaluate(journal, observer)?;
@@ -257,7 +263,8 @@ impl Running<'_> {
     /// Micro batch `index` of the run, counted from 0.
     fn batch(&mut self, index: u64) -> Batch {
         let config = self.trainer.config;
-        let (epoch, within) = (index / self.length.micro_batches_per_epoch, index % self.length.micro_batches_per_epoch);
+        let (epoch, within) =
+            (index / self.length.micro_batches_per_epoch, index % self.length.micro_batches_per_epoch);
         if self.order.0 != epoch {
             let seed = config.data_seed.unwrap_or(config.seed);
             self.order = (epoch, epoch_order(self.trainer.rows.len(), seed, epoch));

@@ -31,10 +31,8 @@ pub fn backward(
     let per_group = shape.heads / shape.groups;
     let tasks: Vec<(usize, usize)> =
         (0..sequences.len()).flat_map(|s| (0..shape.groups).map(move |g| (s, g))).collect();
-    let parts: Vec<Part> = tasks
-        .par_iter()
-        .map(|&(s, group)| group_backward(shape, qkv, prefix, &sequences[s], group, dout))
-        .collect();
+    let parts: Vec<Part> =
+        tasks.par_iter().map(|&(s, group)| group_backward(shape, qkv, prefix, &sequences[s], group, dout)).collect();
     dqkv.fill(0.0);
     dprefix.fill(0.0);
     // Added up in the order of the tasks, so that the result does not depend on which thread was first.

@@ -10,10 +10,8 @@ pub fn forward(shape: Shape, qkv: &[f32], prefix: &[f32], sequences: &[Sequence<
     let per_group = shape.heads / shape.groups;
     let tasks: Vec<(usize, usize)> =
         (0..sequences.len()).flat_map(|s| (0..shape.groups).map(move |g| (s, g))).collect();
-    let parts: Vec<Vec<f32>> = tasks
-        .par_iter()
-        .map(|&(s, group)| group_forward(shape, qkv, prefix, &sequences[s], group))
-        .collect();
+    let parts: Vec<Vec<f32>> =
+        tasks.par_iter().map(|&(s, group)| group_forward(shape, qkv, prefix, &sequences[s], group)).collect();
     for (&(s, group), part) in tasks.iter().zip(&parts) {
         let first = sequences[s].start;
         for (i, row) in part.chunks_exact(per_group * dim).enumerate() {

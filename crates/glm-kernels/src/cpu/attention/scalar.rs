@@ -17,10 +17,8 @@ pub fn forward(shape: Shape, qkv: &[f32], prefix: &[f32], sequences: &[Sequence<
                     .map(|row| &row[shape.heads * dim..]);
                 let rows: Vec<&[f32]> = past.chain(own).collect();
                 let query = &qkv[(sequence.start + i) * fused + head * dim..][..dim];
-                let scores: Vec<f64> = rows
-                    .iter()
-                    .map(|row| dot(query, &row[group * dim..][..dim]) / (dim as f64).sqrt())
-                    .collect();
+                let scores: Vec<f64> =
+                    rows.iter().map(|row| dot(query, &row[group * dim..][..dim]) / (dim as f64).sqrt()).collect();
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let total: f64 = scores.iter().map(|s| (s - max).exp()).sum();
                 for d in 0..dim {

@@ -1,0 +1,147 @@
+//! `glmtune chat`: a conversation, answered as it is generated.
+
+mod history;
+mod input;
+mod messages;
+mod stream;
+
+use super::language::Language;
+use crate::cmd::{base, threads};
+use crate::config::ChatSettings;
+use anyhow::Context;
+use glm_data::Tokenizer;
+use glm_infer::{Engine, GenerationConfig, InferError, Request, SpecialIds};
+use glm_model::adapter::PrefixSlots;
+use history::History;
+use input::{Event, Input};
+use signal_hook::consts::SIGINT;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use stream::Shown;
+
+/// Prompt tokens of one forward pass: few, so that Ctrl-C is soon heard while a long prompt is read.
+const PREFILL_TOKENS: usize = 256;
+
+/// Runs it: questions from standard input, answers on standard output, all else on standard error.
+///
+/// # Errors
+/// When base or checkpoint cannot be loaded, a logit is not finite, or standard output is closed.
+pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
+    threads::set(settings.threads)?;
+    let language = Language::of_environment();
+    let loaded = base::load(&settings.base, settings.adapter.as_ref())?;
+    let mut prefixes = PrefixSlots::default();
+    let mut with = String::new();
+    let mut slot = None;
+    if let Some(prefix) = &loaded.prefix {
+        slot = Some(prefixes.add(prefix)?);
+        with = format!(", with a prefix of {} positions", prefix.config().pre_seq_len);
+    }
+    eprintln!("{}{with}", settings.base.describe());
+    let mut engine = Engine::new(&loaded.network, &prefixes, SpecialIds::of(&loaded.tokenizer));
+    engine.prefill_tokens = PREFILL_TOKENS;
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
+    let input = Input::open()?;
+    let talk = Talk {
+        engine,
+        tokenizer: &loaded.tokenizer,
+        slot,
+        generation: &settings.generation,
+        keep: settings.history,
+        language,
+        stop,
+        terminal: input.is_terminal(),
+        asked: 0,
+        history: History::default(),
+    };
+    talk.run(input)
+}
+
+struct Talk<'a> {
+    engine: Engine<'a>,
+    tokenizer: &'a Tokenizer,
+    slot: Option<usize>,
+    generation: &'a GenerationConfig,
+    keep: bool,
+    language: Language,
+    /// Set by SIGINT.
+    stop: Arc<AtomicBool>,
+    terminal: bool,
+    /// Questions so far: each samples with random numbers of its own.
+    asked: u64,
+    history: History,
+}
+
+impl Talk<'_> {
+    fn run(mut self, mut input: Input) -> anyhow::Result<()> {
+        eprintln!("{}", self.language.welcome());
+        let mut interrupted = false;
+        loop {
+            let event = input.next(self.language.user())?;
+            let twice = interrupted && event == Event::Interrupt;
+            interrupted = event == Event::Interrupt;
+            match event {
+                Event::End => return Ok(()),
+                Event::Interrupt if twice => return Ok(()),
+                Event::Interrupt => eprintln!("{}", self.language.how_to_leave()),
+                Event::Text(text) => match text.trim() {
+                    "" => {}
+                    "stop" | "exit" | "quit" => return Ok(()),
+                    "clear" => {
+                        self.history.clear();
+                        eprintln!("{}", self.language.cleared());
+                    }
+                    _ => self.answer(text)?,
+                },
+            }
+        }
+    }
+
+    fn answer(&mut self, question: String) -> anyhow::Result<()> {
+        let max_length = self.generation.max_length;
+        let prompt = match self.history.prompt(self.tokenizer, &question, self.generation) {
+            Ok(prompt) => prompt,
+            Err(tokens) => {
+                eprintln!("{}", self.language.too_long(tokens, max_length));
+                return Ok(());
+            }
+        };
+        if prompt.dropped > 0 {
+            eprintln!("{}", self.language.dropped(prompt.dropped, max_length));
+        }
+        let mut out = io::stdout().lock();
+        if self.terminal {
+            show(&mut out, self.language.model())?;
+        }
+        let request = Request { stream: self.asked, ..Request::new(prompt.ids, self.slot, self.generation) };
+        self.asked += 1;
+        self.stop.store(false, Ordering::Relaxed);
+        let mut shown = Shown::new(self.tokenizer);
+        let mut written = Ok(());
+        let generated = self.engine.generate(&[request], self.generation, &self.stop, &mut |_, id| {
+            if written.is_ok() {
+                written = show(&mut out, &shown.push(id));
+                // Nobody reads the rest.
+                self.stop.fetch_or(written.is_err(), Ordering::Relaxed);
+            }
+        });
+        written?;
+        let (rest, answer) = shown.finish();
+        show(&mut out, &(rest + "\n"))?;
+        generated.map_err(|error| match error {
+            // There is no file whose row could be named.
+            InferError::Row { source, .. } => anyhow::Error::from(source),
+            other => other.into(),
+        })?;
+        if self.keep && !answer.is_empty() {
+            self.history.push(question, answer);
+        }
+        Ok(())
+    }
+}
+
+fn show(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")
+}
