@@ -110,7 +110,7 @@ pub(super) fn limited(file: &Path, limit: Option<usize>, lenient: bool) -> anyho
 
 pub(super) fn say(file: &Path, rows: &Rows, report: &PreprocessReport) {
     if let Some(note) = &rows.note {
-        eprintln!("note: {}: {note}", file.display());
+        eprintln!("note: {note}");
     }
     eprintln!("{}: {report}", file.display());
 }
@@ -123,7 +123,8 @@ fn prefix(settings: &RunConfig, base: &Loaded) -> anyhow::Result<Option<PrefixEn
         (Some(loaded), Some(checkpoint), _) => (copy(loaded)?, format!("from {}", checkpoint.display())),
         (_, _, Some(length)) => {
             let sizes = PrefixConfig::new(config, length, adapter.prefix_projection.unwrap_or(false));
-            (PrefixEncoder::new(sizes, &mut Rng::with_stream(settings.train.seed, 0))?, "fresh".to_owned())
+            let origin = if settings.resume.is_some() { "fresh unless resumed" } else { "fresh" };
+            (PrefixEncoder::new(sizes, &mut Rng::with_stream(settings.train.seed, 0))?, origin.to_owned())
         }
         _ => bail!("--pre_seq_len is missing"),
     };

@@ -99,6 +99,8 @@ impl Journal {
     pub(super) fn save_state(&mut self, folder: &Path, length: &RunLength, place: Place) -> Result<()> {
         self.at(length, place);
         self.state.save(&folder.join(TRAINER_STATE))?;
+        // Also beside the checkpoints, so that an interrupted run shows how far it came.
+        self.state.save(&self.output_dir.join(TRAINER_STATE))?;
         self.curve()
     }
 

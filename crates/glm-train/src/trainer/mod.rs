@@ -156,7 +156,7 @@ impl Running<'_> {
             total_steps: self.length.total_steps,
             resumed_at: self.place.step,
             rows: self.trainer.rows.len(),
-            epochs: self.length.samples_seen / self.trainer.rows.len().max(1) as f64,
+            epochs: self.length.total_steps as f64 / self.length.steps_per_epoch as f64,
             blocks: self.trainer.network.config().num_layers,
             kept_blocks: self.kept_blocks(longest * self.trainer.config.per_device_train_batch_size),
         }
