@@ -21,7 +21,7 @@ pub use shards::{FileFormat, Shards};
 pub use torch_write::stream_torch;
 pub use write::{Content, NewTensor};
 
-use crate::Result;
+use crate::{ModelError, Result};
 use std::path::Path;
 
 /// Name, type and place of a tensor inside a mapped file.
@@ -40,8 +40,30 @@ pub struct Entry {
 /// Lists the tensors of one file, told apart by its first bytes (never by its name).
 fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
     if bytes.starts_with(b"PK\x03\x04") {
-        torch_file::entries(path, bytes)
-    } else {
-        safetensors_file::entries(path, bytes)
+        return torch_file::entries(path, bytes);
     }
+    match stranger(path, bytes) {
+        Some(reason) => Err(ModelError::file(path, reason)),
+        None => safetensors_file::entries(path, bytes),
+    }
+}
+
+/// What a file is that people often have in place of weights, and what to do.
+fn stranger(path: &Path, bytes: &[u8]) -> Option<String> {
+    let head = &bytes[..bytes.len().min(256)];
+    let text = String::from_utf8_lossy(head).trim_start().to_ascii_lowercase();
+    if matches!(head, [0x80, 2..=5, ..]) {
+        return Some(format!(
+            "an old torch file (a pickle, as torch wrote before version 1.6), which is not read. Convert it once, in Python: \
+             import torch; p = {:?}; torch.save(torch.load(p, map_location=\"cpu\", weights_only=True), p)",
+            path.display().to_string()
+        ));
+    }
+    if text.starts_with("version https://git-lfs") {
+        return Some("a Git LFS pointer in place of the file itself; run `git lfs pull` in its folder, or download it".into());
+    }
+    if text.starts_with("<!doctype") || text.starts_with("<html") {
+        return Some("a web page in place of the file itself, as an interrupted or refused download leaves; download it again".into());
+    }
+    None
 }

@@ -20,7 +20,7 @@ pub enum Value {
     /// Raw bytes; only their presence matters here.
     Bytes,
     /// A tuple.
-    Tuple(Rc<Vec<Value>>),
+    Tuple(Rc<Items>),
     /// A list; what it holds does not matter here.
     List,
     /// A dict, by its place in [`Pickle::dicts`].
@@ -28,9 +28,25 @@ pub enum Value {
     /// A global name, `module.name`.
     Global(Rc<str>),
     /// A reference to stored bytes: the tuple that torch gives as persistent id.
-    Storage(Rc<Vec<Value>>),
+    Storage(Rc<Items>),
     /// `torch._utils._rebuild_tensor_v2` with its arguments.
-    Tensor(Rc<Vec<Value>>),
+    Tensor(Rc<Items>),
+}
+
+/// Values of a tuple.
+#[derive(Debug, Default)]
+pub struct Items {
+    values: Vec<Value>,
+    /// How deep tuples are nested in it.
+    depth: usize,
+}
+
+impl std::ops::Deref for Items {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.values
+    }
 }
 
 /// A pickle that was read to its end.
@@ -42,8 +58,10 @@ pub struct Pickle {
     pub dicts: Vec<Vec<(Value, Value)>>,
 }
 
-/// Most values on the stack or in the memo: far more than any model has tensors, small enough to refuse nonsense.
-const LIMIT: usize = 10_000_000;
+/// Most values that are made or remembered: far more than any model's tensors need, and a bound on memory.
+const MOST_VALUES: usize = 10_000_000;
+/// Deepest nesting of tuples; a tensor's description has four levels. Deeper ones would be freed by as deep a recursion.
+const DEEPEST: usize = 32;
 
 struct Machine<'a> {
     bytes: &'a [u8],
@@ -52,6 +70,7 @@ struct Machine<'a> {
     marks: Vec<usize>,
     memo: HashMap<u32, Value>,
     dicts: Vec<Vec<(Value, Value)>>,
+    made: usize,
 }
 
 /// Reads a pickle of protocol 2 to 5.
@@ -59,8 +78,15 @@ struct Machine<'a> {
 /// # Errors
 /// A sentence that says what stands at which byte.
 pub fn read(bytes: &[u8]) -> Result<Pickle, String> {
-    let mut machine =
-        Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), dicts: Vec::new() };
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        dicts: Vec::new(),
+        made: 0,
+    };
     loop {
         let at = machine.at;
         let code = machine.byte()?;
@@ -69,7 +95,7 @@ pub fn read(bytes: &[u8]) -> Result<Pickle, String> {
             return Ok(Pickle { root, dicts: machine.dicts });
         }
         machine.step(code).map_err(|reason| format!("at byte {at} of its pickle: {reason}"))?;
-        if machine.stack.len() + machine.memo.len() > LIMIT {
+        if machine.made > MOST_VALUES {
             return Err("the pickle holds more values than any checkpoint".into());
         }
     }
@@ -121,11 +147,11 @@ impl Machine<'_> {
             b')' => self.push(Value::Tuple(Rc::default())),
             b't' => {
                 let items = self.since_mark()?;
-                self.push(Value::Tuple(Rc::new(items)));
+                self.tuple(items)?;
             }
             0x85..=0x87 => {
                 let items = self.pop_many(usize::from(code - 0x84))?;
-                self.push(Value::Tuple(Rc::new(items)));
+                self.tuple(items)?;
             }
             b']' => self.push(Value::List),
             b'}' => self.new_dict(),
@@ -175,6 +201,10 @@ impl Machine<'_> {
                 _ => return Err("a persistent id that is not a tuple".into()),
             },
             b'R' => self.reduce()?,
+            0x81 => match self.pop_many(2)?.as_slice() {
+                [Value::Global(name), _] => return Err(refusal(name)),
+                _ => return Err("an object of a class that has no name; it is refused".into()),
+            },
             b'b' => drop(self.pop()?), // Attributes of an OrderedDict (`_metadata`): nothing that a tensor needs.
             other => return Err(format!("operation {other:#04x}, which no file of tensors uses; it is refused")),
         }
@@ -194,12 +224,7 @@ impl Machine<'_> {
             }
             "collections.OrderedDict" if arguments.is_empty() => self.new_dict(),
             "torch.Size" => self.push(Value::Tuple(arguments)),
-            _ => {
-                return Err(format!(
-                    "it asks to run `{name}`; only tensors and plain containers are read, so it is refused. \
-                     Save the state dict alone (or as safetensors) and use that file"
-                ));
-            }
+            _ => return Err(refusal(&name)),
         }
         Ok(())
     }
@@ -249,7 +274,21 @@ impl Machine<'_> {
     }
 
     fn push(&mut self, value: Value) {
+        self.made += 1;
         self.stack.push(value);
+    }
+
+    fn tuple(&mut self, values: Vec<Value>) -> Result<(), String> {
+        let inside = values.iter().map(|value| match value {
+            Value::Tuple(items) | Value::Storage(items) | Value::Tensor(items) => items.depth,
+            _ => 0,
+        });
+        let depth = 1 + inside.max().unwrap_or(0);
+        if depth > DEEPEST {
+            return Err(format!("tuples nested more than {DEEPEST} deep, which no file of tensors has; it is refused"));
+        }
+        self.push(Value::Tuple(Rc::new(Items { values, depth })));
+        Ok(())
     }
 
     fn pop(&mut self) -> Result<Value, String> {
@@ -282,11 +321,12 @@ impl Machine<'_> {
         let Some(Value::Dict(dict)) = self.stack.last() else {
             return Err("an item set on something that is not a dict".into());
         };
-        if items.len() % 2 != 0 {
+        if !items.len().is_multiple_of(2) {
             return Err("a key without a value".into());
         }
         let mut items = items.into_iter();
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            self.made += 2;
             self.dicts[*dict].push((key, value));
         }
         Ok(())
@@ -294,6 +334,7 @@ impl Machine<'_> {
 
     fn remember(&mut self, key: u32) -> Result<(), String> {
         let value = self.stack.last().ok_or("nothing to remember")?.clone();
+        self.made += 1;
         self.memo.insert(key, value);
         Ok(())
     }
@@ -305,6 +346,13 @@ impl Machine<'_> {
     }
 }
 
+fn refusal(name: &str) -> String {
+    format!(
+        "it asks to run `{name}`; only tensors and plain containers are read, so it is refused. \
+         Save the state dict alone (or as safetensors) and use that file"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,6 +361,21 @@ mod tests {
     fn a_call_of_os_system_is_refused_by_name() {
         let error = read(b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00ls\x85R.").unwrap_err();
         assert!(error.contains("posix.system"), "{error}");
+    }
+
+    #[test]
+    fn an_object_of_a_class_is_refused_by_name() {
+        let error = read(b"\x80\x02c__main__\nNet\n)\x81.").unwrap_err();
+        assert!(error.contains("__main__.Net"), "{error}");
+    }
+
+    #[test]
+    fn nesting_and_amplification_are_bounded() {
+        let deep = [b"N".as_slice(), &[0x85; 1_000_000], b"."].concat();
+        assert!(read(&deep).unwrap_err().contains("nested more than"));
+        // One dict that is filled for ever.
+        let wide = [b"}".as_slice(), &b"NNs".repeat(4_000_000), b"."].concat();
+        assert!(read(&wide).unwrap_err().contains("more values"));
     }
 
     #[test]

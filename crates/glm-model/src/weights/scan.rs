@@ -35,7 +35,7 @@ const PART: usize = 1 << 20;
 /// Looks at every value of a tensor, on all threads. Integers are always finite.
 pub fn not_finite(tensor: &TensorBytes<'_>) -> NotFinite {
     match tensor.dtype {
-        ElementType::F64 => scan(tensor.data, |b| u64::from_le_bytes(b), 0x7ff0_0000_0000_0000),
+        ElementType::F64 => scan(tensor.data, u64::from_le_bytes, 0x7ff0_0000_0000_0000),
         ElementType::F32 => scan(tensor.data, |b| u32::from_le_bytes(b).into(), 0x7f80_0000),
         ElementType::F16 => scan(tensor.data, |b| u16::from_le_bytes(b).into(), 0x7c00),
         ElementType::BF16 => scan(tensor.data, |b| u16::from_le_bytes(b).into(), 0x7f80),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Largest pickle that is read; those of 130-billion-parameter models have a few megabytes.
-const MOST_PICKLE: u64 = 256 << 20;
+const MOST_PICKLE: u64 = 64 << 20;
 
 /// Tensors of the state dict, in its order.
 pub fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
@@ -43,7 +43,9 @@ pub fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
             if range.end > bytes.len() {
                 return Err(broken(format!("entry {name} reaches past the end of the file")));
             }
-            storages.insert(key.to_owned(), range);
+            if storages.insert(key.to_owned(), range).is_some() {
+                return Err(broken(format!("entry {name} is there twice")));
+            }
         }
     }
     let pickle =
@@ -107,8 +109,12 @@ fn entry(name: &str, arguments: &[Value], storages: &HashMap<String, Range<usize
     else {
         return Err("its description is not the one torch writes".into());
     };
+    // torch adds a dict of flags for tensors that are stored negated or conjugated.
+    if arguments.len() > 6 {
+        return Err("it is stored negated or conjugated; call .resolve_neg().resolve_conj() before saving".into());
+    }
     // ('storage', torch.HalfStorage, key, device, number of elements)
-    let [Value::Text(tag), Value::Global(class), Value::Text(key), _, Value::Int(_)] = storage.as_slice() else {
+    let [Value::Text(tag), Value::Global(class), Value::Text(key), _, Value::Int(_)] = &storage[..] else {
         return Err("its storage is not described as torch does".into());
     };
     if &**tag != "storage" {

@@ -1,0 +1,144 @@
+//! Random bases: the same values whatever the layout and the number of threads, and a network that computes.
+
+use glm_data::{Batch, Variant};
+use glm_model::glm::layout;
+use glm_model::random_base::RandomBase;
+use glm_model::weights::{FileFormat, WeightFolder};
+use glm_model::{DenseType, GlmConfig, LoadOptions, Network, PastKeyValues, Scheme};
+use glm_testkit::fixture;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn recipe(dtype: DenseType, format: FileFormat, shard_size: u64) -> RandomBase {
+    let sizes = vec![
+        ("num_layers", 3),
+        ("hidden_size", 64),
+        ("ffn_hidden_size", 96),
+        ("num_attention_heads", 4),
+        ("kv_channels", 16),
+        ("padded_vocab_size", 2000),
+    ];
+    RandomBase { variant: Variant::ChatGlm2, sizes, seed: 3, dtype, format, shard_size, tokenizer: None }
+}
+
+fn written(base: &RandomBase) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    base.write(folder.path(), &mut |_, _| {}).unwrap();
+    folder
+}
+
+fn network(folder: &Path, scheme: Scheme) -> Network {
+    Network::load(folder, LoadOptions { scheme, trainable: false }, &mut |_, _| {}).unwrap()
+}
+
+#[test]
+fn values_follow_from_the_seed_alone() {
+    let whole = written(&recipe(DenseType::F32, FileFormat::Torch, u64::MAX));
+    let expected = WeightFolder::open(whole.path()).unwrap();
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    for (threads, format, shard_size) in [(1, FileFormat::Safetensors, u64::MAX), (3, FileFormat::Torch, 50_000)] {
+        let other = pool(threads).install(|| written(&recipe(DenseType::F32, format, shard_size)));
+        let other = WeightFolder::open(other.path()).unwrap();
+        assert!(expected.names().eq(other.names()));
+        for name in expected.names() {
+            assert_eq!(expected.get(name).unwrap().data, other.get(name).unwrap().data, "{name}");
+        }
+    }
+    let other = written(&RandomBase { seed: 4, ..recipe(DenseType::F32, FileFormat::Torch, u64::MAX) });
+    let other = WeightFolder::open(other.path()).unwrap();
+    let name = "transformer.output_layer.weight";
+    assert_ne!(expected.get(name).unwrap().data, other.get(name).unwrap().data);
+}
+
+#[test]
+fn the_files_are_those_of_the_official_layout() {
+    let official = WeightFolder::open(&fixture("glm2-tiny/model")).unwrap();
+    let config = GlmConfig::read(&fixture("glm2-tiny/model")).unwrap();
+    let sizes = vec![
+        ("num_layers", config.num_layers),
+        ("hidden_size", config.hidden_size),
+        ("ffn_hidden_size", config.ffn_hidden_size),
+        ("num_attention_heads", config.num_attention_heads),
+        ("kv_channels", config.head_dim),
+        ("multi_query_group_num", config.kv_groups),
+        ("padded_vocab_size", config.vocab_size),
+        ("seq_length", config.seq_length),
+    ];
+    let folder = written(&RandomBase { sizes, ..recipe(DenseType::F16, FileFormat::Torch, 100_000) });
+    let ours = WeightFolder::open(folder.path()).unwrap();
+    assert!(official.names().eq(ours.names()), "{:?}", ours.names().collect::<Vec<_>>());
+    for name in official.names() {
+        let (a, b) = (official.entry(name).unwrap(), ours.entry(name).unwrap());
+        assert_eq!((a.dtype, &a.shape), (b.dtype, &b.shape), "{name}");
+    }
+    let frequencies = |weights: &WeightFolder| weights.get("transformer.rotary_pos_emb.inv_freq").unwrap().all_f32();
+    assert_eq!(frequencies(&official), frequencies(&ours));
+    let mut ours = GlmConfig::read(folder.path()).unwrap();
+    let keys = |config: &GlmConfig| config.raw.keys().cloned().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(keys(&ours), keys(&config));
+    ours.raw.clone_from(&config.raw);
+    assert_eq!(ours, config);
+}
+
+#[test]
+fn moments_are_those_that_were_asked_for() {
+    let folder = written(&recipe(DenseType::F32, FileFormat::Torch, u64::MAX));
+    let weights = WeightFolder::open(folder.path()).unwrap();
+    for (name, mean, spread) in [
+        ("transformer.embedding.word_embeddings.weight", 0.0, 0.02),
+        ("transformer.encoder.layers.1.mlp.dense_h_to_4h.weight", 0.0, 0.02),
+        ("transformer.encoder.layers.1.mlp.dense_4h_to_h.weight", 0.0, 0.02 / 6f64.sqrt()),
+        ("transformer.encoder.layers.2.self_attention.dense.weight", 0.0, 0.02 / 6f64.sqrt()),
+        ("transformer.encoder.layers.0.input_layernorm.weight", 1.0, 0.05),
+    ] {
+        let values: Vec<f64> = weights.get(name).unwrap().all_f32().unwrap().into_iter().map(f64::from).collect();
+        let n = values.len() as f64;
+        let found = values.iter().sum::<f64>() / n;
+        let deviation = (values.iter().map(|v| (v - found).powi(2)).sum::<f64>() / n).sqrt();
+        // Six standard errors.
+        assert!((found - mean).abs() < 6.0 * spread / n.sqrt(), "{name}: mean {found}");
+        assert!((deviation / spread - 1.0).abs() < 6.0 / (2.0 * n).sqrt(), "{name}: spread {deviation}");
+    }
+}
+
+#[test]
+fn estimates_of_memory_are_what_loading_takes_and_the_network_computes() {
+    for (dtype, stored) in [(DenseType::F16, 2), (DenseType::Bf16, 2), (DenseType::F32, 4)] {
+        let folder = written(&recipe(dtype, FileFormat::Safetensors, 100_000));
+        for scheme in [
+            Scheme::Dense { dtype: None },
+            Scheme::Dense { dtype: Some(DenseType::F32) },
+            Scheme::Dense { dtype: Some(DenseType::Bf16) },
+            Scheme::Int8,
+            Scheme::Int4,
+            Scheme::Int4Group { group: 32 },
+        ] {
+            let network = network(folder.path(), scheme);
+            assert_eq!(layout::bytes(network.config(), scheme, stored), network.bytes() as u64, "{scheme}");
+            assert_eq!(layout::parameter_count(network.config()), network.parameter_count() as u64);
+            let mut batch = Batch::default();
+            batch.push(&[5, 7, 1999, 0], 0, None, 4, 0);
+            let logits = network.logits(&network.forward(&batch, &PastKeyValues::default()).unwrap()).unwrap();
+            let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
+            assert!(logits.iter().all(|v| v.is_finite()) && logits.iter().any(|v| v.abs() > 1e-3), "{scheme}");
+        }
+    }
+}
+
+#[test]
+fn sizes_and_vocabularies_that_do_not_fit_are_named() {
+    let base = recipe(DenseType::F16, FileFormat::Torch, u64::MAX);
+    let error =
+        RandomBase { sizes: vec![("num_attention_heads", 3)], ..base.clone() }.config().unwrap_err().to_string();
+    assert!(error.contains("num_attention_heads 3"), "{error}");
+    let tokenizer = fixture("tiny-tokenizer/tokenizer.model");
+    let folder = tempfile::tempdir().unwrap();
+    let mut small = RandomBase { tokenizer: Some(tokenizer.clone()), ..base.clone() };
+    small.sizes.push(("padded_vocab_size", 10));
+    let error = small.write(folder.path(), &mut |_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("padded_vocab_size is only 10"), "{error}");
+    let mut large = RandomBase { tokenizer: Some(tokenizer.parent().unwrap().into()), ..base };
+    large.sizes.push(("padded_vocab_size", 70_000));
+    let folder = written(&large);
+    assert_eq!(std::fs::read(folder.path().join("tokenizer.model")).unwrap(), std::fs::read(tokenizer).unwrap());
+}
