@@ -99,6 +99,12 @@ impl Talk<'_> {
         }
     }
 
+    /// Text for the screen. A model can generate any byte; on a terminal it must not be able to send commands to it.
+    fn harmless(&self, text: String) -> String {
+        let command = |c: char| c.is_control() && c != '\n' && c != '\t';
+        if self.terminal { text.replace(command, "\u{fffd}") } else { text }
+    }
+
     fn answer(&mut self, question: String) -> anyhow::Result<()> {
         let max_length = self.generation.max_length;
         let prompt = match self.history.prompt(self.tokenizer, &question, self.generation) {
@@ -122,14 +128,14 @@ impl Talk<'_> {
         let mut written = Ok(());
         let generated = self.engine.generate(&[request], self.generation, &self.stop, &mut |_, id| {
             if written.is_ok() {
-                written = show(&mut out, &shown.push(id));
+                written = show(&mut out, &self.harmless(shown.push(id)));
                 // Nobody reads the rest.
                 self.stop.fetch_or(written.is_err(), Ordering::Relaxed);
             }
         });
         written?;
         let (rest, answer) = shown.finish();
-        show(&mut out, &(rest + "\n"))?;
+        show(&mut out, &(self.harmless(rest) + "\n"))?;
         generated.map_err(|error| match error {
             // There is no file whose row could be named.
             InferError::Row { source, .. } => anyhow::Error::from(source),
