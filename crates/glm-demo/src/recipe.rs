@@ -5,11 +5,13 @@ use crate::corpus;
 use crate::vocabulary;
 use candle_core::Var;
 use glm_data::{DataConfig, Rng, Tokenizer, Variant, read_rows, train_rows};
+use glm_model::glm::layout;
 use glm_model::ops::with_floats;
 use glm_model::{GlmConfig, LoadOptions, Network, Scheme};
 use glm_train::{Adapter, Checkpointing, IntervalStrategy, Observer, Optim, SchedulerType, TrainConfig, Trainer};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -60,7 +62,7 @@ fn train_config() -> TrainConfig {
     TrainConfig {
         per_device_train_batch_size: 32,
         learning_rate: 2e-3,
-        max_steps: Some(3500),
+        max_steps: Some(2000),
         lr_scheduler_type: SchedulerType::Cosine,
         warmup_ratio: 0.03,
         optim: Optim::AdamwTorch,
@@ -148,7 +150,8 @@ type Stored = (String, Vec<usize>, Vec<u8>);
 /// norms 1 and biases 0.
 fn initial_tensors(config: &GlmConfig) -> Vec<Stored> {
     let mut rng = Rng::new(SEED);
-    glm_model::glm::expected_tensors(config)
+    // Sorted, so that the draws do not depend on the order in which tensors are listed.
+    BTreeMap::from_iter(layout::tensors(config))
         .into_iter()
         .map(|(name, shape)| {
             let residual = name.ends_with("dense.weight") || name.ends_with("dense_4h_to_h.weight");

@@ -8,6 +8,7 @@ mod error;
 pub mod glm;
 pub mod ops;
 pub mod quant;
+pub mod random_base;
 pub mod variant;
 pub mod weights;
 

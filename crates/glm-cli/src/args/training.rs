@@ -24,7 +24,7 @@ keys! {
     /// Go on from a checkpoint folder, or, with auto (or no value), from the newest one in --output_dir
     resume_from_checkpoint: ResumeFlag = ResumeFlag(None);
     /// Where the loss is written besides the run folder: none or tensorboard
-    report_to: String = "none".into();
+    report_to: String = "tensorboard".into();
     /// Folder of the TensorBoard files (default: runs/ in --output_dir)
     logging_dir: Option<PathBuf> = None;
     /// Show no progress bar

@@ -23,12 +23,19 @@ pub struct Loaded {
     pub prefix: Option<PrefixEncoder>,
 }
 
-/// Loads a base, its vocabulary and, when `adapter` names a checkpoint, the prefix. What is small is read and compared
-/// first, so that nothing large is loaded in vain. A bar on standard error shows the bytes when that is a terminal.
+/// What is small and is read first, so that nothing large is loaded in vain.
+pub struct Prepared<'a> {
+    base: &'a BaseConfig,
+    /// The vocabulary.
+    pub tokenizer: Tokenizer,
+    prefix: Option<PrefixEncoder>,
+}
+
+/// Reads the configuration, the vocabulary and, when `adapter` names a checkpoint, the prefix, and compares them.
 ///
 /// # Errors
 /// Names the file, what was expected, what was found and what to do.
-pub fn load(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Result<Loaded> {
+pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Result<Prepared<'a>> {
     let config = GlmConfig::read(&base.path)?;
     let tokenizer = tokenizer(&base.path, &config)?;
     let prefix = match adapter {
@@ -38,17 +45,36 @@ pub fn load(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Resul
         }
         _ => None,
     };
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("loading {bar:28.cyan/blue} {bytes}/{total_bytes}, ETA {eta}") {
-        bar.set_style(style.progress_chars("━╸─"));
+    Ok(Prepared { base, tokenizer, prefix })
+}
+
+impl Prepared<'_> {
+    /// Loads the weights. A bar on standard error shows the bytes when `progress` and that is a terminal.
+    ///
+    /// # Errors
+    /// Names the file and every tensor that does not fit.
+    pub fn load(self, progress: bool) -> anyhow::Result<Loaded> {
+        let target = if progress { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("loading {bar:28.cyan/blue} {bytes}/{total_bytes}, ETA {eta}") {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        let options = LoadOptions { scheme: scheme(self.base), trainable: false };
+        let network = Network::load(&self.base.path, options, &mut |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+        Ok(Loaded { network, tokenizer: self.tokenizer, prefix: self.prefix })
     }
-    let options = LoadOptions { scheme: scheme(base), trainable: false };
-    let network = Network::load(&base.path, options, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    })?;
-    bar.finish_and_clear();
-    Ok(Loaded { network, tokenizer, prefix })
+}
+
+/// [`prepare`] and [`Prepared::load`] in one.
+///
+/// # Errors
+/// As both.
+pub fn load(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Result<Loaded> {
+    prepare(base, adapter)?.load(true)
 }
 
 /// The form of the frozen weights that was asked for.

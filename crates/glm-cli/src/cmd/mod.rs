@@ -8,6 +8,9 @@ pub mod score;
 pub mod train;
 
 pub mod base;
+pub mod checkpoint;
+pub mod language;
+pub mod predict;
 pub mod progress;
 pub mod signals;
 pub mod threads;

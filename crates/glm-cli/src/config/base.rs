@@ -25,6 +25,17 @@ pub enum Quantization {
     },
 }
 
+impl Quantization {
+    /// Bits of an official scheme.
+    pub fn official_bits(self) -> Option<u8> {
+        match self {
+            Self::Int8 => Some(8),
+            Self::Int4 => Some(4),
+            Self::Int4Grouped { .. } => None,
+        }
+    }
+}
+
 /// Which base to load, and how to hold it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

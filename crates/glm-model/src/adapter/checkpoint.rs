@@ -3,17 +3,33 @@
 
 use super::prefix::{PrefixConfig, PrefixEncoder};
 use crate::config::GlmConfig;
-use crate::weights::{TorchTensor, WeightFolder, write_torch};
+use crate::weights::{ElementType, NewTensor, WeightFolder, stream_safetensors, stream_torch};
 use crate::{ModelError, Result};
-use safetensors::tensor::{Dtype, TensorView};
-use std::collections::{BTreeMap, HashMap};
-use std::io::BufWriter;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the official file.
 pub const TORCH_FILE: &str = "pytorch_model.bin";
 /// Name of the twin.
 pub const SAFETENSORS_FILE: &str = "adapter.safetensors";
+
+/// Whether weights are those of a prefix and nothing else.
+pub fn holds_only_prefix(weights: &WeightFolder) -> bool {
+    let mut names = weights.names().peekable();
+    names.peek().is_some() && names.all(|name| name.contains("prefix_encoder."))
+}
+
+/// Refuses a prefix where a base is needed.
+pub(crate) fn refuse_as_base(weights: &WeightFolder) -> Result<()> {
+    if holds_only_prefix(weights) {
+        let reason =
+            "it holds only a P-Tuning prefix; give the base as --model_name_or_path and this as --ptuning_checkpoint";
+        return Err(ModelError::file(weights.path(), reason));
+    }
+    Ok(())
+}
 
 /// The tensors of a prefix as they lie on disk.
 #[derive(Debug, Clone)]
@@ -33,22 +49,30 @@ impl PrefixFile {
         let mut tensors = BTreeMap::new();
         for name in weights.names() {
             let short = name.split_once("prefix_encoder.").map_or(name, |(_, rest)| rest);
-            if !matches!(short, "embedding.weight" | "trans.0.weight" | "trans.0.bias" | "trans.2.weight" | "trans.2.bias") {
+            if !matches!(
+                short,
+                "embedding.weight" | "trans.0.weight" | "trans.0.bias" | "trans.2.weight" | "trans.2.bias"
+            ) {
                 continue;
             }
-            let tensor = weights.get(name).ok_or_else(|| ModelError::file(path, format!("tensor {name} is missing")))?;
-            let values = tensor
-                .all_f32()
-                .ok_or_else(|| ModelError::file(path, format!("tensor {name} holds {}, expected floats", tensor.dtype)))?;
+            let tensor =
+                weights.get(name).ok_or_else(|| ModelError::file(path, format!("tensor {name} is missing")))?;
+            let values = tensor.all_f32().ok_or_else(|| {
+                ModelError::file(path, format!("tensor {name} holds {}, expected floats", tensor.dtype))
+            })?;
             if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-                let reason = format!("tensor {name} holds {} at element {at}: its training diverged, so it cannot be used", values[at]);
+                let reason = format!(
+                    "tensor {name} holds {} at element {at}: its training diverged, so it cannot be used",
+                    values[at]
+                );
                 return Err(ModelError::file(path, reason));
             }
             tensors.insert(format!("transformer.prefix_encoder.{short}"), (tensor.shape.clone(), values));
         }
         if !tensors.contains_key("transformer.prefix_encoder.embedding.weight") {
             let found: Vec<&str> = weights.names().take(3).collect();
-            let reason = format!("it holds no P-Tuning prefix (no prefix_encoder.embedding.weight; found {})", found.join(", "));
+            let reason =
+                format!("it holds no P-Tuning prefix (no prefix_encoder.embedding.weight; found {})", found.join(", "));
             return Err(ModelError::file(path, reason));
         }
         Ok(Self { path: path.to_path_buf(), tensors })
@@ -77,7 +101,12 @@ impl PrefixFile {
     ///
     /// # Errors
     /// Both shapes and the likely cause.
-    pub fn load(&self, base: &GlmConfig, pre_seq_len: Option<usize>, projection: Option<bool>) -> Result<PrefixEncoder> {
+    pub fn load(
+        &self,
+        base: &GlmConfig,
+        pre_seq_len: Option<usize>,
+        projection: Option<bool>,
+    ) -> Result<PrefixEncoder> {
         let embedding = self.shape("embedding.weight").unwrap_or_default();
         let held = format!(
             "the checkpoint {} has {embedding:?} (pre_seq_len {}, {})",
@@ -86,10 +115,14 @@ impl PrefixFile {
             if self.prefix_projection() { "with projection" } else { "no projection" },
         );
         if let Some(asked) = pre_seq_len.filter(|n| *n != self.pre_seq_len()) {
-            return Err(ModelError::Setting(format!("{held}; you passed --pre_seq_len {asked}. Leave the flag out: it is read from the file")));
+            return Err(ModelError::Setting(format!(
+                "{held}; you passed --pre_seq_len {asked}. Leave the flag out: it is read from the file"
+            )));
         }
         if let Some(asked) = projection.filter(|p| *p != self.prefix_projection()) {
-            return Err(ModelError::Setting(format!("{held}; you passed --prefix_projection {asked}. Leave the flag out: it is read from the file")));
+            return Err(ModelError::Setting(format!(
+                "{held}; you passed --prefix_projection {asked}. Leave the flag out: it is read from the file"
+            )));
         }
         let config = PrefixConfig::new(base, self.pre_seq_len(), self.prefix_projection());
         for (name, expected) in config.tensors() {
@@ -110,36 +143,28 @@ impl PrefixFile {
     }
 }
 
-/// Writes both files into `folder`; `metadata` goes into the safetensors header.
+/// Writes both files into `folder`; `metadata` goes into the safetensors header. Equal prefixes give equal files.
 ///
 /// # Errors
 /// When a value is not finite (such a file is never written), or the disk refuses.
-pub fn write_prefix(folder: &Path, prefix: &PrefixEncoder, metadata: HashMap<String, String>) -> Result<()> {
+pub fn write_prefix(folder: &Path, prefix: &PrefixEncoder, metadata: &BTreeMap<String, String>) -> Result<()> {
     let mut tensors = Vec::new();
+    let mut contents: Vec<Vec<u8>> = Vec::new();
     for (name, var) in prefix.parameters() {
         let values = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
             return Err(ModelError::Setting(format!("{name} holds {} at element {at}; it is not saved", values[at])));
         }
-        tensors.push((name.as_str(), var.dims().to_vec(), values));
+        tensors.push(NewTensor { name: name.clone(), dtype: ElementType::F32, shape: var.dims().to_vec() });
+        contents.push(values.iter().flat_map(|v| v.to_le_bytes()).collect());
     }
+    let mut content = |index: usize, out: &mut dyn Write| out.write_all(&contents[index]);
     let path = folder.join(TORCH_FILE);
-    let mut file = BufWriter::new(std::fs::File::create(&path).map_err(ModelError::io(&path))?);
-    let parts: Vec<TorchTensor<'_>> =
-        tensors.iter().map(|(name, shape, data)| TorchTensor { name, shape, data }).collect();
-    write_torch(&mut file, &parts).map_err(ModelError::io(&path))?;
-    file.into_inner().map_err(|e| ModelError::io(&path)(e.into_error()))?.sync_all().map_err(ModelError::io(&path))?;
-
+    let mut file = BufWriter::new(File::create(&path).map_err(ModelError::io(&path))?);
+    stream_torch(&mut file, &tensors, &mut content).and_then(|()| file.flush()).map_err(ModelError::io(&path))?;
     let path = folder.join(SAFETENSORS_FILE);
-    let bytes: Vec<(&str, &Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, shape, data)| (*name, shape, data.iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, shape, data)| Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), data)?)))
-        .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
-        .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .map_err(|e| ModelError::file(&path, e.to_string()))?;
-    std::fs::write(&path, views).map_err(ModelError::io(&path))
+    let mut file = BufWriter::new(File::create(&path).map_err(ModelError::io(&path))?);
+    stream_safetensors(&mut file, &tensors, metadata, &mut content)
+        .and_then(|()| file.flush())
+        .map_err(ModelError::io(&path))
 }

@@ -3,5 +3,6 @@
 mod checkpoint;
 mod prefix;
 
-pub use checkpoint::{PrefixFile, write_prefix};
+pub(crate) use checkpoint::refuse_as_base;
+pub use checkpoint::{PrefixFile, SAFETENSORS_FILE, TORCH_FILE, holds_only_prefix, write_prefix};
 pub use prefix::{PrefixConfig, PrefixEncoder, PrefixSlots};

@@ -1,6 +1,6 @@
 //! From a folder of weights to a network: every tensor is checked first, then streamed into its final form.
 
-use super::{Block, Linear, Network, Weight};
+use super::{Block, Linear, Network, Weight, layout};
 use crate::config::GlmConfig;
 use crate::ops;
 use crate::quant::{self, Scheme};
@@ -9,7 +9,6 @@ use crate::weights::{TensorBytes, WeightFolder};
 use crate::{ModelError, Result};
 use candle_core::{Tensor, Var};
 use glm_kernels::cpu::attention::Shape;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Called while loading with bytes read and bytes in all.
@@ -53,11 +52,11 @@ impl Network {
         progress: Progress<'_>,
     ) -> Result<Self> {
         let scheme = stored_scheme(&config, weights, options)?;
-        check(&config, weights)?;
-        let total = weights.names().filter_map(|n| weights.entry(n)).map(|e| e.range.len() as u64).sum();
+        layout::check(&config, weights)?;
+        let total = weights.bytes();
         let mut loader =
             Loader { weights, scheme, trainable: options.trainable, parameters: Vec::new(), done: 0, total, progress };
-        let dense = Scheme::Dense { dtype: dense_type(options.scheme) };
+        let dense = Scheme::Dense { dtype: options.scheme.dense_type() };
         let embedding = loader.matrix(names::EMBEDDING, dense)?;
         let blocks = (0..config.num_layers).map(|i| loader.block(&config, i)).collect::<Result<_>>()?;
         let final_norm = loader.vector(names::FINAL_NORM)?;
@@ -68,103 +67,16 @@ impl Network {
     }
 }
 
-fn dense_type(scheme: Scheme) -> Option<quant::DenseType> {
-    match scheme {
-        Scheme::Dense { dtype } => dtype,
-        _ => None,
-    }
-}
-
 /// The scheme of a folder: its own when it is stored quantized, else the one asked for.
 fn stored_scheme(config: &GlmConfig, weights: &WeightFolder, options: LoadOptions) -> Result<Scheme> {
     let Some(bits) = config.quantization_bit else { return Ok(options.scheme) };
-    let stored = if bits == 4 { Scheme::Int4 } else { Scheme::Int8 };
     let path = weights.path().display();
     if options.trainable {
-        return Err(ModelError::Setting(format!("{path} is stored in INT{bits}; its weights cannot train. Train an adapter over it (--pre_seq_len 128), or use the unquantized folder")));
+        return Err(ModelError::Setting(format!(
+            "{path} is stored in INT{bits}; its weights cannot train. Train an adapter over it (--pre_seq_len 128), or use the unquantized folder"
+        )));
     }
-    match options.scheme {
-        Scheme::Dense { .. } => Ok(stored),
-        asked if asked == stored => Ok(stored),
-        asked => Err(ModelError::Setting(format!(
-            "{path} is stored in INT{bits} already (quantization_bit in its config.json), so it cannot become {asked}; leave the flag out, or use the unquantized folder"
-        ))),
-    }
-}
-
-/// Tensors that a base of this configuration must hold, with their shapes.
-pub fn expected_tensors(config: &GlmConfig) -> BTreeMap<String, Vec<usize>> {
-    let c = config;
-    let mut tensors = BTreeMap::new();
-    tensors.insert(names::EMBEDDING.to_string(), vec![c.vocab_size, c.hidden_size]);
-    tensors.insert(names::OUTPUT.to_string(), vec![c.vocab_size, c.hidden_size]);
-    tensors.insert(names::FINAL_NORM.to_string(), vec![c.hidden_size]);
-    for layer in 0..c.num_layers {
-        for norm in ["input_layernorm", "post_attention_layernorm"] {
-            tensors.insert(names::block(layer, &format!("{norm}.weight")), vec![c.hidden_size]);
-        }
-        for (module, [out, inner], bias) in linears(c) {
-            let name = names::block(layer, module);
-            match c.quantization_bit {
-                Some(bits) => {
-                    let stride = inner * usize::from(bits) / 8;
-                    tensors.insert(format!("{name}.weight"), vec![out, stride]);
-                    tensors.insert(format!("{name}.weight_scale"), vec![out]);
-                }
-                None => drop(tensors.insert(format!("{name}.weight"), vec![out, inner])),
-            }
-            if bias {
-                tensors.insert(format!("{name}.bias"), vec![out]);
-            }
-        }
-    }
-    tensors
-}
-
-const MODULES: [&str; 4] =
-    ["self_attention.query_key_value", "self_attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"];
-
-/// Linear layers of a block: name, `[out, in]`, whether there is a bias.
-fn linears(c: &GlmConfig) -> [(&'static str, [usize; 2], bool); 4] {
-    let attention = c.num_attention_heads * c.head_dim;
-    [
-        (MODULES[0], [c.fused_width(), c.hidden_size], c.qkv_bias),
-        (MODULES[1], [c.hidden_size, attention], c.linear_bias),
-        (MODULES[2], [2 * c.ffn_hidden_size, c.hidden_size], c.linear_bias),
-        (MODULES[3], [c.hidden_size, c.ffn_hidden_size], c.linear_bias),
-    ]
-}
-
-/// Compares what is there with what the configuration needs and reports every difference at once.
-fn check(config: &GlmConfig, weights: &WeightFolder) -> Result<()> {
-    let expected = expected_tensors(config);
-    if weights.names().all(|n| n.contains("prefix_encoder.")) {
-        let reason = "it holds only a P-Tuning prefix; give the base as --model_name_or_path and this as --ptuning_checkpoint";
-        return Err(ModelError::file(weights.path(), reason));
-    }
-    let mut problems = Vec::new();
-    for (name, shape) in &expected {
-        match weights.entry(name) {
-            None => problems.push(format!("  missing: {name}, expected {shape:?}")),
-            Some(entry) if entry.shape != *shape => {
-                problems.push(format!("  wrong shape: {name} is {:?}, expected {shape:?}", entry.shape));
-            }
-            Some(_) => {}
-        }
-    }
-    for name in weights.names().filter(|n| !expected.contains_key(*n) && *n != names::IGNORED) {
-        let shape = weights.entry(name).map(|e| e.shape.clone()).unwrap_or_default();
-        problems.push(format!("  unexpected: {name}, found {shape:?}"));
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let more = problems.len().saturating_sub(40);
-    problems.truncate(40);
-    if more > 0 {
-        problems.push(format!("  … and {more} more"));
-    }
-    Err(ModelError::Weights { path: weights.path().to_path_buf(), problems: problems.join("\n") })
+    options.scheme.over_stored(bits).map_err(|reason| ModelError::Setting(format!("{path} {reason}")))
 }
 
 struct Loader<'a> {
@@ -242,7 +154,7 @@ impl Loader<'_> {
         let mut parts = Vec::with_capacity(4);
         let input_norm = self.vector(&names::block(layer, "input_layernorm.weight"))?;
         let post_norm = self.vector(&names::block(layer, "post_attention_layernorm.weight"))?;
-        for (module, _, bias) in linears(config) {
+        for (module, _, bias) in layout::linears(config) {
             parts.push(self.linear(&names::block(layer, module), config.quantization_bit, bias)?);
         }
         let [query_key_value, attention_out, mlp_in, mlp_out] =

@@ -2,6 +2,7 @@
 
 mod block;
 mod kv_cache;
+pub mod layout;
 mod linear;
 mod load;
 mod pass;
@@ -9,7 +10,7 @@ mod pass;
 pub use block::Block;
 pub use kv_cache::KvCache;
 pub use linear::{Linear, Weight};
-pub use load::{LoadOptions, Progress, expected_tensors};
+pub use load::{LoadOptions, Progress};
 pub use pass::Pass;
 
 use crate::config::GlmConfig;
@@ -66,7 +67,10 @@ impl Network {
         let matrix = |w: &Weight| w.shape().map_or(0, |(out, inner)| out * inner);
         let linear = |l: &Linear| matrix(&l.weight) + l.bias.as_ref().map_or(0, Tensor::elem_count);
         let block = |b: &Block| b.linears().into_iter().map(linear).sum::<usize>() + 2 * self.config.hidden_size;
-        matrix(&self.embedding) + matrix(&self.output) + self.config.hidden_size + self.blocks.iter().map(block).sum::<usize>()
+        matrix(&self.embedding)
+            + matrix(&self.output)
+            + self.config.hidden_size
+            + self.blocks.iter().map(block).sum::<usize>()
     }
 
     /// Bytes that the weights occupy.

@@ -10,7 +10,7 @@ pub use dense::Dense;
 pub use group4::Group4;
 pub use official::{RowInt4, RowInt8, RowScaled};
 
-use crate::weights::{ElementType, TensorBytes};
+use crate::weights::{ElementType, TensorBytes, not_finite};
 use glm_kernels::cpu::frozen::{self, Blocks};
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
@@ -105,11 +105,59 @@ impl Scheme {
             return Err(format!("its elements are {}, expected floats", tensor.dtype));
         }
         Ok(match self {
-            Self::Dense { dtype } => dense(tensor, dtype),
+            Self::Dense { dtype } => {
+                if let Some(at) = not_finite(tensor).first {
+                    let value = tensor.to_f32(at..at + 1).map_or(f32::NAN, |v| v[0]);
+                    return Err(format!("element {at} is {value}; the file is damaged"));
+                }
+                dense(tensor, dtype)
+            }
             Self::Int8 => Arc::new(RowInt8::quantize(tensor)?),
             Self::Int4 => Arc::new(RowInt4::quantize(tensor)?),
             Self::Int4Group { group } => Arc::new(Group4::quantize(tensor, group)?),
         })
+    }
+}
+
+impl Scheme {
+    /// The scheme of weights that are stored with `bits` (`quantization_bit` of their `config.json`) when `self` is asked
+    /// for: they keep their own form, which a request for floats allows and one for another scheme contradicts.
+    ///
+    /// # Errors
+    /// A sentence, without the folder's name, when the two contradict each other.
+    pub fn over_stored(self, bits: u8) -> Result<Self, String> {
+        let stored = if bits == 4 { Self::Int4 } else { Self::Int8 };
+        match self {
+            Self::Dense { .. } => Ok(stored),
+            asked if asked == stored => Ok(stored),
+            asked => Err(format!(
+                "is stored in INT{bits} already (quantization_bit in its config.json), so it cannot become {asked}; \
+                 leave the flag out, or use the unquantized folder"
+            )),
+        }
+    }
+
+    /// The type that floats are converted to; `None`: as stored.
+    pub fn dense_type(self) -> Option<DenseType> {
+        match self {
+            Self::Dense { dtype } => dtype,
+            _ => None,
+        }
+    }
+
+    /// Bytes in memory of a linear layer's weight `[out, in]` that is stored with `stored_bytes` an element.
+    pub fn bytes(self, [out, inner]: [usize; 2], stored_bytes: usize) -> u64 {
+        let (out, values) = (out as u64, out as u64 * inner as u64);
+        // One scale a row is kept in half precision, as stored, and widened.
+        const ROW_SCALE: u64 = 6;
+        match self {
+            Self::Dense { dtype: None } => values * stored_bytes as u64,
+            Self::Dense { dtype: Some(DenseType::F32) } => values * 4,
+            Self::Dense { dtype: Some(DenseType::F16 | DenseType::Bf16) } => values * 2,
+            Self::Int8 => values + out * ROW_SCALE,
+            Self::Int4 => values / 2 + out * ROW_SCALE,
+            Self::Int4Group { group } => values / 2 + values / group.max(1) as u64 * 2,
+        }
     }
 }
 
@@ -131,9 +179,7 @@ fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>) -> Arc<dyn FrozenWe
             let (pairs, _) = tensor.data.as_chunks::<2>();
             Arc::new(Dense::<bf16>::new(inner, pairs.iter().map(|b| bf16::from_le_bytes(*b)).collect()))
         }
-        (DenseType::Bf16, _) => {
-            Arc::new(Dense::<bf16>::new(inner, values().into_iter().map(bf16::from_f32).collect()))
-        }
+        (DenseType::Bf16, _) => Arc::new(Dense::<bf16>::new(inner, values().into_iter().map(bf16::from_f32).collect())),
         (DenseType::F32, _) => Arc::new(Dense::<f32>::new(inner, values())),
     }
 }

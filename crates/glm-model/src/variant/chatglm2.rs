@@ -2,7 +2,7 @@
 
 use crate::config::{GlmConfig, Keys};
 use glm_data::Variant;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Knobs from `config.json`.
 ///
@@ -55,6 +55,55 @@ pub fn config(raw: Map<String, Value>) -> Result<GlmConfig, String> {
         quantization_bit,
         raw,
     })
+}
+
+/// The `config.json` of the published ChatGLM2-6B.
+pub fn published() -> Map<String, Value> {
+    let auto = |class: &str| format!("modeling_chatglm.{class}");
+    let config = json!({
+        "_name_or_path": "THUDM/chatglm2-6b",
+        "model_type": "chatglm",
+        "architectures": ["ChatGLMModel"],
+        "auto_map": {
+            "AutoConfig": "configuration_chatglm.ChatGLMConfig",
+            "AutoModel": auto("ChatGLMForConditionalGeneration"),
+            "AutoModelForCausalLM": auto("ChatGLMForConditionalGeneration"),
+            "AutoModelForSeq2SeqLM": auto("ChatGLMForConditionalGeneration"),
+            "AutoModelForSequenceClassification": auto("ChatGLMForSequenceClassification"),
+        },
+        "add_bias_linear": false,
+        "add_qkv_bias": true,
+        "apply_query_key_layer_scaling": true,
+        "apply_residual_connection_post_layernorm": false,
+        "attention_dropout": 0.0,
+        "attention_softmax_in_fp32": true,
+        "bias_dropout_fusion": true,
+        "ffn_hidden_size": 13696,
+        "fp32_residual_connection": false,
+        "hidden_dropout": 0.0,
+        "hidden_size": 4096,
+        "kv_channels": 128,
+        "layernorm_epsilon": 1e-5,
+        "multi_query_attention": true,
+        "multi_query_group_num": 2,
+        "num_attention_heads": 32,
+        "num_layers": 28,
+        "original_rope": true,
+        "padded_vocab_size": 65024,
+        "post_layer_norm": true,
+        "rmsnorm": true,
+        "seq_length": 32768,
+        "use_cache": true,
+        "torch_dtype": "float16",
+        "transformers_version": "4.27.1",
+        "tie_word_embeddings": false,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+    });
+    match config {
+        Value::Object(config) => config,
+        _ => Map::new(),
+    }
 }
 
 /// Where tensors of this variant are found.

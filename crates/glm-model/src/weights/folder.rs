@@ -43,13 +43,19 @@ impl WeightFolder {
         let files: Vec<PathBuf> = shards.iter().map(|shard| path.join(shard)).collect();
         let missing: Vec<_> = shards.iter().filter(|s| !path.join(s).is_file()).map(|s| s.as_str()).collect();
         if !missing.is_empty() {
-            let reason = format!("these files that it names are missing: {}; copy or download them", missing.join(", "));
+            let reason =
+                format!("these files that it names are missing: {}; copy or download them", missing.join(", "));
             return Err(ModelError::file(main, reason));
         }
         let folder = Self::from_files(path, files)?;
         for (name, shard) in &index {
             match folder.tensors.get(name) {
-                None => return Err(ModelError::file(path.join(shard), format!("tensor {name}, which the index promises, is not in it"))),
+                None => {
+                    return Err(ModelError::file(
+                        path.join(shard),
+                        format!("tensor {name}, which the index promises, is not in it"),
+                    ));
+                }
                 Some((file, _)) if folder.files[*file].path() != path.join(shard) => {
                     return Err(ModelError::file(main, format!("tensor {name} is in another shard than {shard}")));
                 }
@@ -84,6 +90,16 @@ impl WeightFolder {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Bytes of all tensors.
+    pub fn bytes(&self) -> u64 {
+        self.tensors.values().map(|(_, entry)| entry.range.len() as u64).sum()
+    }
+
+    /// The files, and the bytes of each as a whole.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, u64)> {
+        self.files.iter().map(|file| (file.path(), file.bytes().len() as u64))
+    }
+
     /// Type, shape and place of a tensor.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.tensors.get(name).map(|(_, entry)| entry)
@@ -110,7 +126,8 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let index: Index = serde_json::from_str(&text).map_err(|e| ModelError::file(path, format!("not a weight index: {e}")))?;
+    let index: Index =
+        serde_json::from_str(&text).map_err(|e| ModelError::file(path, format!("not a weight index: {e}")))?;
     // A shard lies beside its index; anything else in a name is an attempt to read other files.
     if let Some(name) = index.weight_map.values().find(|n| Path::new(n).file_name().is_none_or(|f| f != n.as_str())) {
         return Err(ModelError::file(path, format!("it names a file outside its folder: {name}")));

@@ -49,9 +49,8 @@ impl Mapped {
             let (first, last) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
             if first < last {
                 // SAFETY: the map is read-only and backed by a file, so dropped pages are read again from the file.
-                let advised = unsafe {
-                    self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, first, last - first)
-                };
+                let advised =
+                    unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, first, last - first) };
                 // Advice only: when the system refuses it, pages merely stay resident longer.
                 drop(advised);
             }

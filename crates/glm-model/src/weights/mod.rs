@@ -5,12 +5,21 @@ mod folder;
 mod mmap;
 mod pickle;
 mod safetensors_file;
+mod safetensors_write;
+mod scan;
+mod shards;
 mod torch_file;
 mod torch_write;
+mod write;
 
 pub use bytes::{ElementType, TensorBytes};
 pub use folder::WeightFolder;
-pub use torch_write::{TorchTensor, write_torch};
+pub use safetensors_file::metadata as safetensors_metadata;
+pub use safetensors_write::stream_safetensors;
+pub use scan::{NotFinite, not_finite};
+pub use shards::{FileFormat, Shards};
+pub use torch_write::stream_torch;
+pub use write::{Content, NewTensor};
 
 use crate::Result;
 use std::path::Path;
@@ -30,5 +39,9 @@ pub struct Entry {
 
 /// Lists the tensors of one file, told apart by its first bytes (never by its name).
 fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
-    if bytes.starts_with(b"PK\x03\x04") { torch_file::entries(path, bytes) } else { safetensors_file::entries(path, bytes) }
+    if bytes.starts_with(b"PK\x03\x04") {
+        torch_file::entries(path, bytes)
+    } else {
+        safetensors_file::entries(path, bytes)
+    }
 }

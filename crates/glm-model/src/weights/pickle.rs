@@ -59,14 +59,8 @@ struct Machine<'a> {
 /// # Errors
 /// A sentence that says what stands at which byte.
 pub fn read(bytes: &[u8]) -> Result<Pickle, String> {
-    let mut machine = Machine {
-        bytes,
-        at: 0,
-        stack: Vec::new(),
-        marks: Vec::new(),
-        memo: HashMap::new(),
-        dicts: Vec::new(),
-    };
+    let mut machine =
+        Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), dicts: Vec::new() };
     loop {
         let at = machine.at;
         let code = machine.byte()?;
@@ -332,7 +326,8 @@ mod tests {
 
     #[test]
     fn containers_and_numbers() {
-        let pickle = read(b"\x80\x02}q\x00(X\x01\x00\x00\x00aK\x05X\x01\x00\x00\x00b]q\x01(J\xff\xff\xff\xffNeu.").unwrap();
+        let pickle =
+            read(b"\x80\x02}q\x00(X\x01\x00\x00\x00aK\x05X\x01\x00\x00\x00b]q\x01(J\xff\xff\xff\xffNeu.").unwrap();
         assert_eq!(pickle.dicts[0].len(), 2);
         assert!(matches!(pickle.dicts[0][0].1, Value::Int(5)));
         assert!(matches!(pickle.dicts[0][1].1, Value::List));

@@ -19,7 +19,8 @@ pub fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
     let mut storages: HashMap<String, Range<usize>> = HashMap::new();
     let mut pickle = None;
     for i in 0..archive.len() {
-        let mut file = archive.by_index(i).map_err(|e| broken(format!("entry {i} of the torch archive is broken ({e})")))?;
+        let mut file =
+            archive.by_index(i).map_err(|e| broken(format!("entry {i} of the torch archive is broken ({e})")))?;
         let name = match file.name() {
             Ok(name) => name.into_owned(),
             Err(e) => return Err(broken(format!("entry {i} of the torch archive has no readable name ({e})"))),
@@ -45,7 +46,8 @@ pub fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
             storages.insert(key.to_owned(), range);
         }
     }
-    let pickle = pickle.ok_or_else(|| ModelError::file(path, "the archive holds no data.pkl; it was not made by torch.save"))?;
+    let pickle =
+        pickle.ok_or_else(|| ModelError::file(path, "the archive holds no data.pkl; it was not made by torch.save"))?;
     let pickle = pickle::read(&pickle).map_err(|reason| ModelError::file(path, reason))?;
     let mut entries = Vec::new();
     for (key, value) in state_dict(path, &pickle)? {
@@ -101,7 +103,8 @@ fn kind(value: &Value) -> &'static str {
 
 /// `(storage, offset, size, stride, requires_grad, hooks)`.
 fn entry(name: &str, arguments: &[Value], storages: &HashMap<String, Range<usize>>) -> Result<Entry, String> {
-    let [Value::Storage(storage), Value::Int(offset), Value::Tuple(shape), Value::Tuple(strides), ..] = arguments else {
+    let [Value::Storage(storage), Value::Int(offset), Value::Tuple(shape), Value::Tuple(strides), ..] = arguments
+    else {
         return Err("its description is not the one torch writes".into());
     };
     // ('storage', torch.HalfStorage, key, device, number of elements)
@@ -125,16 +128,21 @@ fn entry(name: &str, arguments: &[Value], storages: &HashMap<String, Range<usize
     let mut expected = 1;
     for (size, stride) in shape.iter().zip(&strides).rev() {
         if *size > 1 && *stride != expected {
-            return Err(format!("it is stored with strides {strides:?}, only row-major tensors are read; call .contiguous() before saving"));
+            return Err(format!(
+                "it is stored with strides {strides:?}, only row-major tensors are read; call .contiguous() before saving"
+            ));
         }
         expected = expected.checked_mul(*size).ok_or("its shape is larger than memory")?;
     }
-    let bytes = storages.get(&**key).ok_or_else(|| format!("its bytes (entry data/{key}) are missing from the archive"))?;
+    let bytes =
+        storages.get(&**key).ok_or_else(|| format!("its bytes (entry data/{key}) are missing from the archive"))?;
     let offset = usize::try_from(*offset).map_err(|_| "a negative offset")?;
     let start = offset.checked_mul(dtype.size()).and_then(|o| bytes.start.checked_add(o));
     let end = expected.checked_mul(dtype.size()).zip(start).and_then(|(n, s)| s.checked_add(n));
     match (start, end) {
-        (Some(start), Some(end)) if end <= bytes.end => Ok(Entry { name: name.into(), dtype, shape, range: start..end }),
+        (Some(start), Some(end)) if end <= bytes.end => {
+            Ok(Entry { name: name.into(), dtype, shape, range: start..end })
+        }
         _ => Err(format!("its shape {shape:?} needs more bytes than entry data/{key} holds ({})", bytes.len())),
     }
 }

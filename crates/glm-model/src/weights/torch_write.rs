@@ -1,24 +1,16 @@
 //! Writes a state dict as `torch.save` does (zip archive, pickle protocol 2), so that `torch.load` reads it, also with
 //! `weights_only=True`.
 
+use super::write::write_content;
+use super::{Content, ElementType, NewTensor};
 use std::io::{Seek, Write};
 use zip::write::SimpleFileOptions;
 
-/// A tensor to write, `f32`.
-pub struct TorchTensor<'a> {
-    /// Full name.
-    pub name: &'a str,
-    /// Shape, row-major.
-    pub shape: &'a [usize],
-    /// Values.
-    pub data: &'a [f32],
-}
-
-/// Writes `tensors` in order as an `OrderedDict`.
+/// Writes `tensors` in order as an `OrderedDict`, asking for the bytes of one after the other.
 ///
 /// # Errors
-/// Those of the writer.
-pub fn write_torch(out: impl Write + Seek, tensors: &[TorchTensor<'_>]) -> std::io::Result<()> {
+/// Those of the writer and of `content`, and when a tensor gets another number of bytes than its shape says.
+pub fn stream_torch(out: impl Write + Seek, tensors: &[NewTensor], content: &mut Content<'_>) -> std::io::Result<()> {
     let mut archive = zip::ZipWriter::new(out);
     // torch aligns data to 64 bytes, so that it can map it.
     let plain = || SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored).with_alignment(64);
@@ -27,12 +19,9 @@ pub fn write_torch(out: impl Write + Seek, tensors: &[TorchTensor<'_>]) -> std::
     archive.start_file("archive/byteorder", plain())?;
     archive.write_all(b"little")?;
     for (key, tensor) in tensors.iter().enumerate() {
-        let large = tensor.data.len() as u64 * 4 >= u64::from(u32::MAX);
+        let large = tensor.bytes() >= u64::from(u32::MAX);
         archive.start_file(format!("archive/data/{key}"), plain().large_file(large))?;
-        for part in tensor.data.chunks(1 << 16) {
-            let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
-            archive.write_all(&bytes)?;
-        }
+        write_content(&mut archive, key, tensor, content)?;
     }
     archive.start_file("archive/version", plain())?;
     archive.write_all(b"3\n")?;
@@ -40,26 +29,41 @@ pub fn write_torch(out: impl Write + Seek, tensors: &[TorchTensor<'_>]) -> std::
     Ok(())
 }
 
-fn pickle(tensors: &[TorchTensor<'_>]) -> Vec<u8> {
+fn pickle(tensors: &[NewTensor]) -> Vec<u8> {
     let mut out = b"\x80\x02ccollections\nOrderedDict\n)R(".to_vec();
     for (key, tensor) in tensors.iter().enumerate() {
-        text(&mut out, tensor.name);
+        text(&mut out, &tensor.name);
         out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
         text(&mut out, "storage");
-        out.extend(b"ctorch\nFloatStorage\n");
+        out.extend(format!("ctorch\n{}\n", storage(tensor.dtype)).bytes());
         text(&mut out, &key.to_string());
         text(&mut out, "cpu");
-        integer(&mut out, tensor.data.len());
+        integer(&mut out, tensor.elements());
         out.extend(b"tQ");
         integer(&mut out, 0);
-        tuple(&mut out, tensor.shape);
-        let strides: Vec<usize> =
-            (0..tensor.shape.len()).map(|i| tensor.shape[i + 1..].iter().product()).collect();
+        tuple(&mut out, &tensor.shape);
+        let strides: Vec<usize> = (0..tensor.shape.len()).map(|i| tensor.shape[i + 1..].iter().product()).collect();
         tuple(&mut out, &strides);
         out.extend(b"\x89ccollections\nOrderedDict\n)RtR");
     }
     out.extend(b"u.");
     out
+}
+
+/// torch's class for stored elements of a type.
+fn storage(dtype: ElementType) -> &'static str {
+    match dtype {
+        ElementType::F64 => "DoubleStorage",
+        ElementType::F32 => "FloatStorage",
+        ElementType::F16 => "HalfStorage",
+        ElementType::BF16 => "BFloat16Storage",
+        ElementType::I64 => "LongStorage",
+        ElementType::I32 => "IntStorage",
+        ElementType::I16 => "ShortStorage",
+        ElementType::I8 => "CharStorage",
+        ElementType::U8 => "ByteStorage",
+        ElementType::Bool => "BoolStorage",
+    }
 }
 
 fn text(out: &mut Vec<u8>, text: &str) {

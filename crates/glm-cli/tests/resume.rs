@@ -1,0 +1,111 @@
+//! Runs that are killed or stopped, and go on.
+
+mod support;
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use support::{World, files, text};
+
+const TRAIN: &str = "train --do_train --train_file train.json --model_name_or_path base --max_steps 12 --save_steps 3 \
+    --logging_steps 2 --pre_seq_len 6 --learning_rate 1e-2 --per_device_train_batch_size 3 --gradient_accumulation_steps 2 \
+    --quantization_bit 4 --save_total_limit 2 --threads 1";
+
+/// Log entries without the times of day in the last one.
+fn history(world: &World, run: &str) -> Vec<serde_json::Value> {
+    let mut entries = world.json(&format!("{run}/trainer_state.json"))["log_history"].as_array().unwrap().clone();
+    for entry in &mut entries {
+        entry.as_object_mut().unwrap().retain(|key, _| !key.ends_with("runtime") && !key.ends_with("per_second"));
+    }
+    entries
+}
+
+#[test]
+fn killed_at_any_moment_a_resumed_run_equals_the_uninterrupted_one() {
+    let world = World::new();
+    let began = Instant::now();
+    world.ok(&format!("{TRAIN} --output_dir whole"));
+    let whole = began.elapsed();
+    // Kills at moments spread over the run, some before the first checkpoint and some while one is written.
+    let mut kills = 0;
+    for attempt in 0u32..8 {
+        let mut child = world
+            .glmtune(&format!("{TRAIN} --output_dir killed --resume_from_checkpoint auto"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let share = (attempt * 37 % 100) as f64 / 100.0;
+        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * (0.1 + 0.6 * share)));
+        if child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            kills += 1;
+        }
+        child.wait().unwrap();
+    }
+    assert!(kills > 0, "no run lived long enough to be killed");
+    world.ok(&format!("{TRAIN} --output_dir killed --resume_from_checkpoint auto"));
+    let checkpoint = |run: &str| {
+        let mut files = files(&world.path(&format!("{run}/checkpoint-12")));
+        files.retain(|(name, _)| name != "trainer_state.json");
+        files
+    };
+    for ((name, expected), (_, found)) in checkpoint("whole").iter().zip(&checkpoint("killed")) {
+        assert!(expected == found, "{name} differs after {kills} kills");
+    }
+    assert_eq!(checkpoint("whole").len(), checkpoint("killed").len());
+    assert_eq!(history(&world, "whole"), history(&world, "killed"));
+    let mut names: Vec<String> =
+        std::fs::read_dir(world.path("killed")).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.starts_with("checkpoint") || name.starts_with('.'));
+    names.sort();
+    assert_eq!(names, ["checkpoint-12", "checkpoint-9"], "save_total_limit 2 and no leftovers");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_saves_what_was_done() {
+    let world = World::new();
+    let child = world
+        .glmtune(&format!("{TRAIN} --output_dir run --max_steps 100000 --save_steps 100000"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Wait for the first log entry, so that there is something to save.
+    let log = world.path("run/trainer_log.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while std::fs::metadata(&log).map_or(true, |m| m.len() == 0) {
+        assert!(Instant::now() < deadline, "no step within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(text.contains("--resume_from_checkpoint auto"), "{text}");
+    let saved = std::fs::read_dir(world.path("run")).unwrap().flatten();
+    let saved: Vec<_> = saved.filter(|e| e.file_name().to_string_lossy().starts_with("checkpoint-")).collect();
+    assert_eq!(saved.len(), 1);
+    assert!(saved[0].path().join("pytorch_model.bin").is_file());
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let world = World::new();
+    let short = TRAIN.replace("--max_steps 12", "--max_steps 3");
+    world.ok(&format!("{short} --output_dir run"));
+    for (changed, reason) in [
+        (TRAIN.replace("train_batch_size 3", "train_batch_size 2"), "--per_device_train_batch_size was 3 and is 2"),
+        (TRAIN.replace("train.json", "dev.json"), "the number of training rows was 40 and is 6"),
+        (format!("{TRAIN} --seed 7"), "--seed was 42 and is 7"),
+    ] {
+        let text = world.fails(&format!("{changed} --output_dir run --resume_from_checkpoint auto"));
+        assert!(text.contains(reason), "{text}");
+    }
+    let state = world.path("run/checkpoint-3/training_state.safetensors");
+    let bytes = std::fs::read(&state).unwrap();
+    std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
+    let text = world.fails(&format!("{TRAIN} --output_dir run --resume_from_checkpoint run/checkpoint-3"));
+    assert!(text.contains("training_state.safetensors") && text.contains("damaged"), "{text}");
+}
