@@ -80,7 +80,7 @@ impl Room {
     fn save(&self, folder: &str, prefix: &PrefixEncoder) {
         let folder = self.folder.path().join(folder);
         std::fs::create_dir(&folder).unwrap();
-        write_prefix(&folder, prefix, Default::default()).unwrap();
+        write_prefix(&folder, prefix, &Default::default()).unwrap();
     }
 }
 

@@ -114,7 +114,11 @@ impl PreprocessReport {
             ));
         }
         if self.skipped_broken > 0 {
-            warnings.push(format!("broken rows skipped: {} ({})", self.skipped_broken, at(&self.broken_lines)));
+            warnings.push(format!(
+                "broken rows skipped: {} ({})",
+                self.skipped_broken,
+                at(&sorted(&self.broken_lines))
+            ));
         }
         if self.untrainable > 0 {
             let lines = at(&self.untrainable_lines);
@@ -150,6 +154,12 @@ impl Outcome {
     pub(super) fn untrainable() -> Self {
         Self { prompt_len: 0, answer_len: 0, prompt_cut: false, answer_cut: false, supervised: 0 }
     }
+}
+
+fn sorted(lines: &[usize]) -> Vec<usize> {
+    let mut lines = lines.to_vec();
+    lines.sort_unstable();
+    lines
 }
 
 /// Adds up the outcomes.

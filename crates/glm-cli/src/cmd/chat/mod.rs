@@ -5,7 +5,7 @@ mod input;
 mod messages;
 mod stream;
 
-use super::language::Language;
+use crate::cmd::language::Language;
 use crate::cmd::{base, threads};
 use crate::config::ChatSettings;
 use anyhow::Context;
@@ -14,6 +14,7 @@ use glm_infer::{Engine, GenerationConfig, InferError, Request, SpecialIds};
 use glm_model::adapter::PrefixSlots;
 use history::History;
 use input::{Event, Input};
+use messages::Messages;
 use signal_hook::consts::SIGINT;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -29,7 +30,6 @@ const PREFILL_TOKENS: usize = 256;
 /// When base or checkpoint cannot be loaded, a logit is not finite, or standard output is closed.
 pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
-    let language = Language::of_environment();
     let loaded = base::load(&settings.base, settings.adapter.as_ref())?;
     let mut prefixes = PrefixSlots::default();
     let mut with = String::new();
@@ -50,7 +50,7 @@ pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
         slot,
         generation: &settings.generation,
         keep: settings.history,
-        language,
+        messages: Messages(Language::of_environment()),
         stop,
         terminal: input.is_terminal(),
         asked: 0,
@@ -65,7 +65,7 @@ struct Talk<'a> {
     slot: Option<usize>,
     generation: &'a GenerationConfig,
     keep: bool,
-    language: Language,
+    messages: Messages,
     /// Set by SIGINT.
     stop: Arc<AtomicBool>,
     terminal: bool,
@@ -76,22 +76,22 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     fn run(mut self, mut input: Input) -> anyhow::Result<()> {
-        eprintln!("{}", self.language.welcome());
+        eprintln!("{}", self.messages.welcome());
         let mut interrupted = false;
         loop {
-            let event = input.next(self.language.user())?;
+            let event = input.next(self.messages.user())?;
             let twice = interrupted && event == Event::Interrupt;
             interrupted = event == Event::Interrupt;
             match event {
                 Event::End => return Ok(()),
                 Event::Interrupt if twice => return Ok(()),
-                Event::Interrupt => eprintln!("{}", self.language.how_to_leave()),
+                Event::Interrupt => eprintln!("{}", self.messages.how_to_leave()),
                 Event::Text(text) => match text.trim() {
                     "" => {}
                     "stop" | "exit" | "quit" => return Ok(()),
                     "clear" => {
                         self.history.clear();
-                        eprintln!("{}", self.language.cleared());
+                        eprintln!("{}", self.messages.cleared());
                     }
                     _ => self.answer(text)?,
                 },
@@ -99,21 +99,27 @@ impl Talk<'_> {
         }
     }
 
+    /// Text for the screen. A model can generate any byte; on a terminal it must not be able to send commands to it.
+    fn harmless(&self, text: String) -> String {
+        let command = |c: char| c.is_control() && c != '\n' && c != '\t';
+        if self.terminal { text.replace(command, "\u{fffd}") } else { text }
+    }
+
     fn answer(&mut self, question: String) -> anyhow::Result<()> {
         let max_length = self.generation.max_length;
         let prompt = match self.history.prompt(self.tokenizer, &question, self.generation) {
             Ok(prompt) => prompt,
             Err(tokens) => {
-                eprintln!("{}", self.language.too_long(tokens, max_length));
+                eprintln!("{}", self.messages.too_long(tokens, max_length));
                 return Ok(());
             }
         };
         if prompt.dropped > 0 {
-            eprintln!("{}", self.language.dropped(prompt.dropped, max_length));
+            eprintln!("{}", self.messages.dropped(prompt.dropped, max_length));
         }
         let mut out = io::stdout().lock();
         if self.terminal {
-            show(&mut out, self.language.model())?;
+            show(&mut out, self.messages.model())?;
         }
         let request = Request { stream: self.asked, ..Request::new(prompt.ids, self.slot, self.generation) };
         self.asked += 1;
@@ -122,14 +128,14 @@ impl Talk<'_> {
         let mut written = Ok(());
         let generated = self.engine.generate(&[request], self.generation, &self.stop, &mut |_, id| {
             if written.is_ok() {
-                written = show(&mut out, &shown.push(id));
+                written = show(&mut out, &self.harmless(shown.push(id)));
                 // Nobody reads the rest.
                 self.stop.fetch_or(written.is_err(), Ordering::Relaxed);
             }
         });
         written?;
         let (rest, answer) = shown.finish();
-        show(&mut out, &(rest + "\n"))?;
+        show(&mut out, &(self.harmless(rest) + "\n"))?;
         generated.map_err(|error| match error {
             // There is no file whose row could be named.
             InferError::Row { source, .. } => anyhow::Error::from(source),
