@@ -60,10 +60,15 @@ fn stranger(path: &Path, bytes: &[u8]) -> Option<String> {
         ));
     }
     if text.starts_with("version https://git-lfs") {
-        return Some("a Git LFS pointer in place of the file itself; run `git lfs pull` in its folder, or download it".into());
+        return Some(
+            "a Git LFS pointer in place of the file itself; run `git lfs pull` in its folder, or download it".into(),
+        );
     }
     if text.starts_with("<!doctype") || text.starts_with("<html") {
-        return Some("a web page in place of the file itself, as an interrupted or refused download leaves; download it again".into());
+        return Some(
+            "a web page in place of the file itself, as an interrupted or refused download leaves; download it again"
+                .into(),
+        );
     }
     None
 }
