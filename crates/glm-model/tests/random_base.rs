@@ -1,4 +1,5 @@
 //! Random bases: the same values whatever the layout and the number of threads, and a network that computes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 use glm_data::{Batch, Variant};
 use glm_model::glm::layout;
