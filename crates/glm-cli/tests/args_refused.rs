@@ -90,7 +90,6 @@ fn what_is_not_built_is_refused_plainly() {
         ("--load_best_model_at_end", "--load_best_model_at_end: choosing the best checkpoint is not built yet"),
         ("--local_rank 1", "--local_rank 1: one process trains"),
         ("--push_to_hub", "--push_to_hub: no network is used"),
-        ("--ignore_pad_token_for_loss false", "--ignore_pad_token_for_loss: batches hold no padding"),
     ] {
         refused(&format!("{LEAST} {flags} --dry_run"), &[part]);
     }

@@ -2,7 +2,7 @@
 
 mod args_support;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -148,8 +148,8 @@ fn our_checkpoints_show_their_metadata_and_the_published_model_they_fit() {
         hidden_size: 4096,
     };
     let encoder = PrefixEncoder::new(config, &mut glm_data::Rng::new(1)).expect("memory");
-    let metadata = HashMap::from([("method".to_string(), "ptuning-v2".to_string())]);
-    write_prefix(folder.path(), &encoder, metadata.clone()).expect("writable");
+    let metadata = BTreeMap::from([("method".to_string(), "ptuning-v2".to_string())]);
+    write_prefix(folder.path(), &encoder, &metadata).expect("writable");
     let text = sound(folder.path());
     assert!(fact(&text, "base").contains("ChatGLM2-6B"), "{text}");
     assert_eq!(fact(&text, "method"), "ptuning-v2");
@@ -163,7 +163,7 @@ fn our_checkpoints_show_their_metadata_and_the_published_model_they_fit() {
     fs::remove_file(&torch).expect("removable");
     sound(folder.path());
     let other = PrefixEncoder::new(config, &mut glm_data::Rng::new(2)).expect("memory");
-    write_prefix(folder.path(), &other, metadata).expect("writable");
+    write_prefix(folder.path(), &other, &metadata).expect("writable");
     fs::write(&torch, bytes).expect("writable");
     broken(folder.path(), &["adapter.safetensors", "another prefix"]);
 }

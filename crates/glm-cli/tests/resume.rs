@@ -1,4 +1,5 @@
 //! Runs that are killed or stopped, and go on.
+#![allow(clippy::unwrap_used)] // Helpers of tests, which the lint does not know as tests.
 
 mod support;
 

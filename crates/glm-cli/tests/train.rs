@@ -1,4 +1,5 @@
 //! The official scripts' flags on real files, and what comes out.
+#![allow(clippy::unwrap_used)] // Helpers of tests, which the lint does not know as tests.
 
 mod support;
 

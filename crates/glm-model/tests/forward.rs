@@ -1,4 +1,5 @@
 //! The network against the official code: logits, hidden states, cache and decoding steps of the forward fixtures.
+#![allow(clippy::unwrap_used)] // Helpers of tests, which the lint does not know as tests.
 
 use glm_data::Batch;
 use glm_model::glm::Network;
