@@ -81,10 +81,11 @@ fn incremental_decoding_with_a_cache() {
         forward(&batch);
         let steps = golden.integer_rows(&format!("{case}.decode_tokens"));
         let mut lengths: Vec<usize> = prompts.iter().map(|(ids, _)| ids.len()).collect();
-        for step in 0..steps[0].len() {
+        let count = steps[0].len();
+        for step in 0..count {
             let mut batch = Batch::default();
-            for (row, length) in lengths.iter_mut().enumerate() {
-                batch.push(&[steps[row][step] as u32], *length, None, 0, 0);
+            for (tokens, length) in steps.iter().zip(&mut lengths) {
+                batch.push(&[tokens[step] as u32], *length, None, 0, 0);
                 *length += 1;
             }
             let logits = values(&forward(&batch));

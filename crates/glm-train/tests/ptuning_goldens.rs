@@ -223,8 +223,8 @@ fn every_scheme_gives_every_tensor_a_gradient() {
     use glm_model::DenseType::{Bf16, F16, F32};
     let dense = [F32, Bf16, F16].map(|dtype| Scheme::Dense { dtype: Some(dtype) });
     for scheme in dense.into_iter().chain([Scheme::Int8, Scheme::Int4, Scheme::Int4Group { group: 32 }]) {
-        let options = LoadOptions { scheme, trainable: false };
-        let network = match Network::load(&fixture("glm2-tiny/model"), options, &mut |_, _| {}) {
+        let load = LoadOptions { scheme, trainable: false };
+        let network = match Network::load(&fixture("glm2-tiny/model"), load, &mut |_, _| {}) {
             Ok(network) => network,
             Err(e) if e.to_string().contains("multiple of the group width") => {
                 eprintln!("skipped: {scheme} does not fit the widths of this fixture ({e})");

@@ -16,7 +16,7 @@ fn zeros(format: FileFormat, tensors: &[NewTensor]) -> Vec<u8> {
     let content = &mut |i: usize, out: &mut dyn std::io::Write| out.write_all(&vec![0; tensors[i].bytes() as usize]);
     match format {
         FileFormat::Torch => stream_torch(Cursor::new(&mut bytes), tensors, content).unwrap(),
-        FileFormat::Safetensors => stream_safetensors(&mut bytes, tensors, None, content).unwrap(),
+        FileFormat::Safetensors => stream_safetensors(&mut bytes, tensors, &Default::default(), content).unwrap(),
     }
     bytes
 }

@@ -1,4 +1,5 @@
 //! The parts of training that need no model: optimizer, schedules, clipping, files and journal.
+#![allow(clippy::unwrap_used)] // Helpers of tests, which the lint does not know as tests.
 
 mod atomic;
 mod clip;
