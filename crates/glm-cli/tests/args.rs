@@ -129,7 +129,7 @@ fn defaults_are_the_official_ones() {
         (&config["data"]["max_source_length"], &config["data"]["max_target_length"]),
         (&json!(1024), &json!(128))
     );
-    assert_eq!(config["tensorboard"], json!(null));
+    assert_eq!(config["tensorboard"], json!("out/runs"));
 }
 
 #[test]

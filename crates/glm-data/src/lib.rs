@@ -24,5 +24,5 @@ pub use preprocess::{EvalRow, Lengths, PreprocessReport, eval_rows, train_rows};
 pub use prompt::Turn;
 pub use reader::{Row, Rows, SkippedRow, read_rows};
 pub use rng::Rng;
-pub use tokenizer::{StreamDecoder, Tokenizer, clean_up};
+pub use tokenizer::{StreamDecoder, Tokenizer};
 pub use variant::Variant;

@@ -6,7 +6,7 @@ mod common;
 
 use common::{cases, ids, list, optional, text};
 use glm_data::{
-    DataConfig, DataError, IGNORE_INDEX, Rows, Tokenizer, Variant, clean_up, eval_rows, prompt, read_rows, train_rows,
+    DataConfig, DataError, IGNORE_INDEX, Rows, Tokenizer, Variant, eval_rows, prompt, read_rows, train_rows,
 };
 use glm_testkit::json;
 use serde_json::{Value, json};
@@ -280,7 +280,7 @@ fn histories_may_be_json_texts_null_or_absent() {
     for (i, row) in ours.iter().enumerate() {
         assert_eq!(row.history, if i < 2 { expected.as_slice() } else { &[] }, "row {i}");
     }
-    assert_eq!(clean_up(&ours[0].reference), "好");
+    assert_eq!(ours[0].reference, "好");
 }
 
 /// The tiny vocabulary without byte fallback, so that it has unknown characters.

@@ -54,6 +54,9 @@ impl GlmConfig {
         let text = std::fs::read_to_string(&path).map_err(ModelError::io(&path))?;
         let raw: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&text).map_err(|e| ModelError::file(&path, format!("not a json object: {e}")))?;
+        if variant::has_chatglm3_roles(folder) {
+            return Err(ModelError::file(folder, variant::CHATGLM3));
+        }
         Self::from_raw(raw).map_err(|reason| ModelError::file(&path, reason))
     }
 

@@ -28,7 +28,7 @@ pub enum TrainError {
     /// A number that training cannot go on with.
     #[error(
         "step {step}: {what}. Rows of this step (counted from 1): {rows}. \
-         The last good checkpoint is untouched; a lower --learning_rate or a look at these rows helps most"
+         Checkpoints saved before are untouched; a lower --learning_rate or a look at these rows helps most"
     )]
     NonFinite {
         /// Optimizer step, counted from 1.

@@ -9,9 +9,22 @@ fn proc_value(file: &str, key: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Bytes that can be had without swapping; `None` where the system does not say (it does on Linux).
+fn number(file: &str) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Bytes that the limit of a container leaves; `None` without a limit.
+fn container() -> Option<u64> {
+    let left = |limit, used| Some(number(limit)?.saturating_sub(number(used)?));
+    left("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
+        .or_else(|| left("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"))
+}
+
+/// Bytes that can be had without swapping, within the limit of a container; `None` where the system does not say (it does
+/// on Linux).
 pub fn available() -> Option<u64> {
-    proc_value("/proc/meminfo", "MemAvailable")
+    let machine = proc_value("/proc/meminfo", "MemAvailable")?;
+    Some(container().map_or(machine, |left| left.min(machine)))
 }
 
 /// Largest resident size of this process so far, in bytes; `None` where the system does not say.

@@ -89,8 +89,13 @@ impl<'a> CheckpointWriter<'a> {
 /// change would have no effect, and nobody would notice.
 ///
 /// # Errors
-/// When the checkpoint cannot be read back, or equals what it began with.
-pub fn verify(checkpoint: &Path, network: &Network, began_with: &PrefixEncoder) -> anyhow::Result<String> {
+/// When the checkpoint cannot be read back, or `must_move` and it equals what it began with.
+pub fn verify(
+    checkpoint: &Path,
+    network: &Network,
+    began_with: &PrefixEncoder,
+    must_move: bool,
+) -> anyhow::Result<String> {
     let saved = PrefixFile::open(checkpoint)
         .and_then(|file| file.load(network.config(), None, None))
         .context("the checkpoint that was just written cannot be read back")?;
@@ -101,6 +106,10 @@ pub fn verify(checkpoint: &Path, network: &Network, began_with: &PrefixEncoder) 
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     let change = norm(&mut before.iter().zip(&after).map(|(a, b)| b - a));
     let size = norm(&mut before.iter().copied());
-    anyhow::ensure!(change > 0.0, "{} equals what training began with: nothing was learned", checkpoint.display());
+    anyhow::ensure!(
+        change > 0.0 || !must_move,
+        "{} equals what training began with: nothing was learned",
+        checkpoint.display()
+    );
     Ok(format!("the prefix moved by ‖Δ‖ = {change:.3} ({:.1} % of its norm)", 100.0 * change / size.max(1e-12)))
 }

@@ -55,13 +55,15 @@ pub fn run(settings: DemoSettings) -> anyhow::Result<()> {
     let before = answers(&run, &base, None, &held_out, &root.join("predictions_before.txt"), &stop)?;
     train::run_with(&run, &base, &stop)?;
     if stop.load(Ordering::Relaxed) {
-        anyhow::bail!("{}", say.choose("the demo was stopped", "演示已中止"));
+        eprintln!("{}", say.choose("the demo was stopped", "演示已中止"));
+        std::process::exit(train::INTERRUPTED);
     }
     let checkpoint = files.checkpoint(&run);
     let prefix = PrefixFile::open(&checkpoint)?.load(base.network.config(), None, None)?;
     let after = answers(&run, &base, Some(&prefix), &held_out, &root.join("predictions_after.txt"), &stop)?;
     if stop.load(Ordering::Relaxed) {
-        anyhow::bail!("{}", say.choose("the demo was stopped", "演示已中止"));
+        eprintln!("{}", say.choose("the demo was stopped", "演示已中止"));
+        std::process::exit(train::INTERRUPTED);
     }
 
     show_answers(say, &held_out, &before.1, &after.1);
@@ -94,6 +96,7 @@ impl Files {
             dev: root.join("data/dev.json"),
             run: root.join("run"),
         };
+        refuse_other_peoples(root, &files.base)?;
         std::fs::create_dir_all(&files.base).with_context(|| format!("--output_dir {}", root.display()))?;
         std::fs::create_dir_all(root.join("data"))?;
         for (name, bytes) in glm_demo::ASSETS {
@@ -149,6 +152,19 @@ impl Files {
             self.run.display(),
         );
     }
+}
+
+/// Only an empty folder, or one that an earlier demo wrote, is written into.
+fn refuse_other_peoples(root: &Path, base: &Path) -> anyhow::Result<()> {
+    let empty = std::fs::read_dir(root).map_or(true, |mut entries| entries.next().is_none());
+    let ours =
+        std::fs::read(base.join("config.json")).is_ok_and(|bytes| glm_demo::ASSETS.iter().any(|(_, b)| *b == bytes));
+    anyhow::ensure!(
+        empty || ours,
+        "--output_dir {}: the folder holds something else than an earlier demo; give another one",
+        root.display()
+    );
+    Ok(())
 }
 
 /// The settings that typing these words would give.

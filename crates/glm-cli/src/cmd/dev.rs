@@ -53,6 +53,7 @@ pub fn random_base(settings: RandomBaseSettings) -> anyhow::Result<()> {
 /// # Errors
 /// When the folder cannot be written, or it was stopped.
 pub fn demo_base(settings: DemoBaseSettings) -> anyhow::Result<()> {
+    refuse_to_replace(&settings.out)?;
     threads::set(settings.threads)?;
     let stop = signals::stop_flag()?;
     let mut progress = TrainProgress::new(true);

@@ -41,7 +41,7 @@ pub fn rows(settings: &RunConfig, tokenizer: &Tokenizer) -> anyhow::Result<Predi
     Ok(PredictRows(all))
 }
 
-/// Answers and scores them.
+/// Answers and scores them. `loss` are the metrics of an evaluation of the same rows, to be written together.
 ///
 /// # Errors
 /// When a logit is not finite or a file cannot be written.
@@ -50,6 +50,7 @@ pub fn run(
     base: &Loaded,
     encoder: Option<&PrefixEncoder>,
     rows: &PredictRows,
+    loss: Option<Metrics>,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     for (split, rows) in &rows.0 {
@@ -64,7 +65,13 @@ pub fn run(
             );
             return Ok(());
         }
-        let metrics = metrics(*split, &evaluation, settings.train.per_device_eval_batch_size)?;
+        let mut metrics = metrics(*split, &evaluation, settings.train.per_device_eval_batch_size)?;
+        if let (Split::Eval, Some(loss)) = (split, &loss) {
+            // The loss stays beside the scores; times are those of the generation.
+            let scores = metrics;
+            metrics = loss.clone();
+            metrics.merge(&scores);
+        }
         save_results(&settings.output_dir, *split, &metrics)?;
         print(&evaluation, file);
     }

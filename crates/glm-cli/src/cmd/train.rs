@@ -9,8 +9,8 @@ use crate::config::RunConfig;
 use anyhow::{Context, bail};
 use glm_data::{DataConfig, PreprocessReport, Rng, Rows, Tokenizer, TrainRow, fingerprint_file, read_rows, train_rows};
 use glm_model::adapter::{PrefixConfig, PrefixEncoder};
-use glm_train::journal::{Split, save_results, split_metrics};
-use glm_train::schedule::RunLength;
+use glm_train::journal::{Metrics, Split, save_results, split_metrics};
+use glm_train::schedule::{RunLength, Schedule};
 use glm_train::{Adapter, IntervalStrategy, Observer, Trainer, atomic, run_dir, trainer};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,8 +18,10 @@ use std::time::Instant;
 
 /// Name of the file with the resolved settings.
 pub const CONFIG_FILE: &str = "run_config.json";
+/// Name of that of a run that does not train, so that it does not replace the training's in the same folder.
+pub const EVALUATION_CONFIG_FILE: &str = "evaluation_config.json";
 /// Exit code after SIGINT or SIGTERM.
-const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: i32 = 130;
 
 /// Runs it.
 ///
@@ -71,7 +73,13 @@ impl Data {
 fn work(settings: &RunConfig, base: &Loaded, data: &Data, stop: &AtomicBool) -> anyhow::Result<()> {
     let output = settings.output_dir.as_path();
     std::fs::create_dir_all(output).with_context(|| format!("--output_dir {}", output.display()))?;
-    atomic::remove_leftovers(output)?;
+    if settings.do_train {
+        // Only then: an evaluation may share the folder with a training that is just saving.
+        atomic::remove_leftovers(output)?;
+    }
+    let name = if settings.do_train { CONFIG_FILE } else { EVALUATION_CONFIG_FILE };
+    let text = serde_json::to_string_pretty(settings).context("the settings as json")?;
+    atomic::write_file(&output.join(name), format!("{text}\n").as_bytes())?;
     let encoder = prefix(settings, base)?;
     if let Some(train) = &data.train {
         let Some(encoder) = &encoder else { bail!("--pre_seq_len is missing: there is nothing to train") };
@@ -80,10 +88,11 @@ fn work(settings: &RunConfig, base: &Loaded, data: &Data, stop: &AtomicBool) -> 
             return Ok(());
         }
     }
-    if let Some(eval) = &data.eval {
-        evaluate(settings, base, encoder.as_ref(), &eval.samples)?;
-    }
-    predict::run(settings, base, encoder.as_ref(), &data.predict, stop)
+    let loss = match &data.eval {
+        Some(eval) => evaluate(settings, base, encoder.as_ref(), &eval.samples, stop)?,
+        None => None,
+    };
+    predict::run(settings, base, encoder.as_ref(), &data.predict, loss, stop)
 }
 
 struct Samples {
@@ -155,9 +164,6 @@ fn train_adapter(
         }
     };
     advise(settings, train)?;
-    let text = serde_json::to_string_pretty(settings).context("the settings as json")?;
-    atomic::write_file(&output.join(CONFIG_FILE), format!("{text}\n").as_bytes())?;
-
     let trainable: usize = encoder.parameters().iter().map(|(_, var)| var.elem_count()).sum();
     let all = base.network.parameter_count() + trainable;
     eprintln!("trainable: {trainable} of {all} parameters ({:.4} %)", 100.0 * trainable as f64 / all as f64);
@@ -182,7 +188,10 @@ fn train_adapter(
         eprintln!("stopped before the first step: nothing to save");
         return Ok(true);
     }
-    eprintln!("{}", verify(&outcome.checkpoint, &base.network, &began_with)?);
+    let schedule = Schedule::new(&settings.train, RunLength::new(train.samples.len(), &settings.train)?.total_steps);
+    // In a warm-up the first rate is 0, and then nothing can have moved.
+    let must_move = (0..outcome.step).any(|step| schedule.rate(step) > 0.0);
+    eprintln!("{}", verify(&outcome.checkpoint, &base.network, &began_with, must_move)?);
     let seconds = outcome.runtime.as_secs_f64();
     let checkpoint = outcome.checkpoint.display();
     if outcome.interrupted {
@@ -236,18 +245,25 @@ fn evaluate(
     base: &Loaded,
     encoder: Option<&PrefixEncoder>,
     rows: &[TrainRow],
-) -> anyhow::Result<()> {
-    let adapter = match encoder {
-        Some(encoder) => Adapter::Prefix { encoder: encoder.clone(), dropout: 0.0 },
-        None => Adapter::Full,
-    };
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<Metrics>> {
+    let adapter = encoder.map(|encoder| Adapter::Prefix { encoder: encoder.clone(), dropout: 0.0 });
     let mut progress = TrainProgress::new(settings.progress);
     let (began, size) = (Instant::now(), settings.train.per_device_eval_batch_size);
-    let loss = trainer::evaluate(&base.network, &adapter, rows, size, |done, of| progress.evaluating(done, of))?;
-    let scores = [("loss", loss), ("perplexity", loss.exp())];
+    let adapter = adapter.as_ref();
+    let loss = trainer::evaluate(&base.network, adapter, rows, size, stop, |done, of| progress.evaluating(done, of))?;
+    let Some(loss) = loss else {
+        eprintln!("stopped during the evaluation: its loss is not written");
+        return Ok(None);
+    };
+    let mut scores = vec![("loss", loss)];
+    // Past this the perplexity is no finite number.
+    if loss < 700.0 {
+        scores.push(("perplexity", loss.exp()));
+    }
     let batches = rows.len().div_ceil(size) as u64;
     let metrics = split_metrics(Split::Eval, &scores, began.elapsed(), rows.len() as u64, batches)?;
     save_results(&settings.output_dir, Split::Eval, &metrics)?;
     println!("eval_loss {loss:.4}  perplexity {:.3}  ({} rows)", loss.exp(), rows.len());
-    Ok(())
+    Ok(Some(metrics))
 }

@@ -17,8 +17,7 @@ pub struct EvalRow {
     /// Ids of the expected answer as the official script has them: special tokens first, no end token, all cut to
     /// `max_target_length`.
     pub label_ids: Vec<u32>,
-    /// Text of `label_ids`: what official scores compare with. For `generated_predictions.txt` it goes through
-    /// [`clean_up`](crate::clean_up) and is stripped.
+    /// Text of `label_ids`: what official scores compare with.
     pub reference: String,
     /// The question as it stands in the file.
     pub query: String,

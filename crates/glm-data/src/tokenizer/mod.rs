@@ -1,6 +1,5 @@
 //! SentencePiece vocabularies of the family, with ids and texts exactly as the official tokenizer class gives them.
 
-mod clean;
 mod model_file;
 mod stream;
 
@@ -9,7 +8,6 @@ use std::path::Path;
 use kitoken::convert::convert_sentencepiece;
 use kitoken::{Fallback, Kitoken, Processing, SpecialTokenKind};
 
-pub use clean::clean_up;
 pub use stream::StreamDecoder;
 
 use crate::error::DataError;

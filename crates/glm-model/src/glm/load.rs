@@ -63,7 +63,7 @@ impl Network {
         let output = loader.matrix(names::OUTPUT, dense)?;
         let parameters = loader.parameters;
         let fingerprint = fingerprint(weights);
-        Ok(Self { config, embedding, blocks, final_norm, output, parameters, fingerprint })
+        Ok(Self { config, embedding, blocks, final_norm, output, parameters, fingerprint, scheme })
     }
 }
 

@@ -15,6 +15,7 @@ pub use pass::Pass;
 
 use crate::config::GlmConfig;
 use crate::ops;
+use crate::quant::Scheme;
 use candle_core::{Result, Tensor, Var};
 use glm_data::Batch;
 use std::ops::Range;
@@ -39,6 +40,7 @@ pub struct Network {
     output: Weight,
     parameters: Vec<(String, Var)>,
     fingerprint: String,
+    scheme: Scheme,
 }
 
 impl Network {
@@ -60,6 +62,11 @@ impl Network {
     /// Identifies the weights: a hash over names, types, shapes and a sample of every tensor's bytes.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Form in which the linear layers of the blocks are kept.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Number of weights, frozen or not.

@@ -169,19 +169,26 @@ fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>) -> Arc<dyn FrozenWe
         _ => DenseType::F32,
     };
     let inner = tensor.shape.last().copied().unwrap_or(1);
-    let values = || tensor.all_f32().expect("the caller checked that the elements are floats");
     match (dtype.unwrap_or(stored), stored) {
-        (DenseType::F16, _) => {
-            let values = tensor.to_f16(0..tensor.len()).expect("the caller checked that the elements are floats");
-            Arc::new(Dense::<f16>::new(inner, values))
-        }
+        (DenseType::F16, _) => Arc::new(Dense::<f16>::new(inner, converted(tensor, f16::from_f32))),
         (DenseType::Bf16, DenseType::Bf16) => {
             let (pairs, _) = tensor.data.as_chunks::<2>();
             Arc::new(Dense::<bf16>::new(inner, pairs.iter().map(|b| bf16::from_le_bytes(*b)).collect()))
         }
-        (DenseType::Bf16, _) => Arc::new(Dense::<bf16>::new(inner, values().into_iter().map(bf16::from_f32).collect())),
-        (DenseType::F32, _) => Arc::new(Dense::<f32>::new(inner, values())),
+        (DenseType::Bf16, _) => Arc::new(Dense::<bf16>::new(inner, converted(tensor, bf16::from_f32))),
+        (DenseType::F32, _) => Arc::new(Dense::<f32>::new(inner, converted(tensor, |v| v))),
     }
+}
+
+/// The values of a float tensor, each converted, a part at a time: beside the result no whole copy is ever in memory.
+fn converted<E>(tensor: &TensorBytes<'_>, convert: impl Fn(f32) -> E) -> Vec<E> {
+    const PART: usize = 1 << 20;
+    let mut values = Vec::with_capacity(tensor.len());
+    for first in (0..tensor.len()).step_by(PART) {
+        let part = tensor.to_f32(first..tensor.len().min(first + PART));
+        values.extend(part.expect("the caller checked that the elements are floats").into_iter().map(&convert));
+    }
+    values
 }
 
 /// Rebuilds a weight of the official quantized layout from `weight` and `weight_scale`.

@@ -42,9 +42,9 @@ impl EventWriter {
         let file = File::create_new(&path).map_err(FileError::at("create", &path))?;
         let mut writer = Self { path, file };
         writer.append(0, &field_bytes(3, b"brain.Event:2"))?;
-        if let Some(step) = resumed_at {
+        if resumed_at.is_some() || newest.is_some() {
             // SessionLog{status: START}: events of this step and later, read so far, are void.
-            writer.append(step + 1, &field_bytes(7, &field_varint(1, 1)))?;
+            writer.append(resumed_at.map_or(0, |step| step + 1), &field_bytes(7, &field_varint(1, 1)))?;
         }
         Ok(writer)
     }

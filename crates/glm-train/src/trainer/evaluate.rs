@@ -6,25 +6,31 @@ use crate::step;
 use glm_data::{Batch, TrainRow};
 use glm_model::Network;
 use glm_model::adapter::PrefixSlots;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Mean over rows of the mean loss of their batch, as transformers reports `eval_loss`.
+/// Mean over rows of the mean loss of their batch, as transformers reports `eval_loss`; without an adapter, that of the
+/// bare base. `None` when `stop` was set before the last row.
 ///
 /// # Errors
 /// When no row has a label, or a loss is not finite (the rows are named).
 pub fn evaluate(
     network: &Network,
-    adapter: &Adapter,
+    adapter: Option<&Adapter>,
     rows_: &[TrainRow],
     batch_size: usize,
+    stop: &AtomicBool,
     mut progress: impl FnMut(usize, usize),
-) -> Result<f64> {
+) -> Result<Option<f64>> {
     let mut slots = PrefixSlots::default();
     let slot = match adapter {
-        Adapter::Prefix { encoder, .. } => Some(slots.add(encoder)?),
-        Adapter::Full => None,
+        Some(Adapter::Prefix { encoder, .. }) => Some(slots.add(encoder)?),
+        Some(Adapter::Full) | None => None,
     };
     let (mut sum, mut counted, mut done) = (0.0, 0, 0);
     for chunk in rows_.chunks(batch_size.max(1)) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let batch = Batch::pack(chunk, slot);
         if let Some(loss) = step::evaluate(network, &slots.past(&batch.segments)?, &batch)? {
             if !loss.mean.is_finite() {
@@ -41,5 +47,5 @@ pub fn evaluate(
         let what = "no validation row has a label".to_owned();
         return Err(TrainError::NonFinite { step: 0, what, rows: String::from("all") });
     }
-    Ok(sum / counted as f64)
+    Ok(Some(sum / counted as f64))
 }

@@ -76,7 +76,7 @@ impl Journal {
         length: &RunLength,
         place: Place,
         loss: f64,
-        runtime: Duration,
+        (runtime, elapsed): (Duration, Duration),
         (rows, batches): (usize, usize),
         observer: &mut dyn Observer,
     ) -> Result<()> {
@@ -84,7 +84,7 @@ impl Journal {
         let metrics = split_metrics(Split::Eval, &[("loss", loss)], runtime, rows as u64, batches as u64)?;
         let entry = self.state.log(metrics)?.clone();
         let (eval_loss, epoch) = (Some(loss), self.state.epoch);
-        self.log.write(&LogLine { step: place.step, eval_loss, epoch, elapsed: runtime, ..LogLine::default() })?;
+        self.log.write(&LogLine { step: place.step, eval_loss, epoch, elapsed, ..LogLine::default() })?;
         self.publish(place.step, &entry, observer)
     }
 

@@ -83,7 +83,7 @@ impl Trainer<'_> {
             optimizer: AdamW::new(AdamWConfig::from(self.config), sizes),
             gradients: Gradients::zeros(parameters),
             parameters,
-            identity: Identity::new(self.config, self.rows, self.network.fingerprint()),
+            identity: Identity::new(self),
             place: Place::default(),
             saved_at: None,
             samples: 0,
@@ -94,14 +94,18 @@ impl Trainer<'_> {
         };
         if let Some(checkpoint) = resume {
             run.place = state::load(checkpoint, &run.identity, parameters, &mut run.optimizer)?;
-            run.saved_at = Some(run.place.step);
+            // A checkpoint of another folder still has to be saved in this one.
+            let here = checkpoint_path(self.output_dir, run.place.step);
+            let same = matches!((checkpoint.canonicalize(), here.canonicalize()), (Ok(a), Ok(b)) if a == b);
+            run.saved_at = same.then_some(run.place.step);
         }
         let mut journal = Journal::open(self, &length, resume, run.place)?;
         observer.started(&run.plan());
         let ended = run.steps(&mut journal, stop, observer);
         if let Err(error @ TrainError::NonFinite { .. }) = ended {
             // What was good a step ago is not lost. Should it not be savable, the first error still is the one to tell.
-            let _ = run.save(&mut journal, observer);
+            // Nothing is rotated away: the step may be good only by number, and an older checkpoint the one to go back to.
+            let _ = run.write_checkpoint(&mut journal, observer);
             return Err(error);
         }
         ended?;
@@ -177,6 +181,7 @@ impl Running<'_> {
             let step = self.place.step;
             let epoch_ended = self.place.micro_batches / self.length.micro_batches_per_epoch
                 > self.last_micro_of_previous_step() / self.length.micro_batches_per_epoch;
+            let last = step == self.length.total_steps;
             let due = |strategy, every: usize| match strategy {
                 IntervalStrategy::No => false,
                 IntervalStrategy::Steps => every > 0 && step.is_multiple_of(every as u64),
@@ -191,8 +196,10 @@ impl Running<'_> {
                     observer,
                 )?;
             }
-            if due(config.evaluation_strategy, config.eval_steps.unwrap_or(config.logging_steps)) {
-                self.evaluate(journal, observer)?;
+            // As transformers, which ends the epoch that the last step breaks off.
+            let last_epoch = last && config.evaluation_strategy == IntervalStrategy::Epoch;
+            if due(config.evaluation_strategy, config.eval_steps.unwrap_or(config.logging_steps)) || last_epoch {
+                self.evaluate(journal, stop, observer)?;
             }
             if due(config.save_strategy, config.save_steps) {
                 self.save(journal, observer)?;
@@ -303,29 +310,39 @@ impl Running<'_> {
         Ok(norm)
     }
 
-    fn evaluate(&mut self, journal: &mut Journal, observer: &mut dyn Observer) -> Result<()> {
+    fn evaluate(&mut self, journal: &mut Journal, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<()> {
         let trainer = self.trainer;
         if trainer.eval_rows.is_empty() {
             return Ok(());
         }
         let began = Instant::now();
         let size = trainer.config.per_device_eval_batch_size;
-        let loss = evaluate(trainer.network, trainer.adapter, trainer.eval_rows, size, |done, of| {
+        let loss = evaluate(trainer.network, Some(trainer.adapter), trainer.eval_rows, size, stop, |done, of| {
             observer.evaluating(done, of);
         });
         let loss = loss.map_err(|error| match error {
             TrainError::NonFinite { what, rows, .. } => TrainError::NonFinite { step: self.place.step, what, rows },
             other => other,
         })?;
+        let Some(loss) = loss else { return Ok(()) };
+        let runtime = (began.elapsed(), self.began.elapsed());
         let rows = trainer.eval_rows.len();
-        journal.log_eval(&self.length, self.place, loss, began.elapsed(), (rows, rows.div_ceil(size.max(1))), observer)
+        journal.log_eval(&self.length, self.place, loss, runtime, (rows, rows.div_ceil(size.max(1))), observer)
     }
 
-    /// Saves the last completed step, unless that is done already or there is none.
+    /// Saves the last completed step and removes what `save_total_limit` no longer allows.
     fn save(&mut self, journal: &mut Journal, observer: &mut dyn Observer) -> Result<()> {
+        if self.write_checkpoint(journal, observer)? {
+            rotate_checkpoints(self.trainer.output_dir, self.trainer.config.save_total_limit, self.place.step)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the last completed step, unless that is done already or there is none; whether it was written.
+    fn write_checkpoint(&mut self, journal: &mut Journal, observer: &mut dyn Observer) -> Result<bool> {
         let step = self.place.step;
         if self.saved_at == Some(step) || step == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let path = checkpoint_path(self.trainer.output_dir, step);
         let folder = atomic::AtomicDir::create(&path)?;
@@ -334,8 +351,7 @@ impl Running<'_> {
         journal.save_state(folder.path(), &self.length, self.place)?;
         folder.commit()?;
         self.saved_at = Some(step);
-        rotate_checkpoints(self.trainer.output_dir, self.trainer.config.save_total_limit, step)?;
         observer.saved(&path);
-        Ok(())
+        Ok(true)
     }
 }

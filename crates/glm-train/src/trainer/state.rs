@@ -1,14 +1,16 @@
 //! What a checkpoint holds so that a resumed run goes on exactly: the trained tensors, the moments, the place in the
 //! data and the sums behind the next log entry. Random numbers need no state: each micro batch has a stream of its own.
 
+use super::Trainer;
+use crate::adapter::Adapter;
+use crate::atomic;
 use crate::error::{Result, TrainError};
 use crate::optim::AdamW;
-use crate::{TrainConfig, atomic};
 use candle_core::{Tensor, Var};
-use glm_data::TrainRow;
 use glm_model::ops;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Name of the small file.
@@ -16,71 +18,65 @@ pub const STATE_FILE: &str = "training_state.json";
 /// Name of the file with tensors and moments.
 pub const TENSORS_FILE: &str = "training_state.safetensors";
 
-/// What must be the same when a run goes on: otherwise its order of rows or its meaning would change.
+/// What must be the same when a run goes on: otherwise its order of rows, its arithmetic or its meaning would change.
+/// The length of the run, and when it logs, evaluates and saves, may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// Number of training rows.
-    pub rows: usize,
-    /// Hash of their tokens and labels.
-    pub rows_hash: String,
-    /// Fingerprint of the base.
-    pub base: String,
-    /// `per_device_train_batch_size`.
-    pub per_device_train_batch_size: usize,
-    /// `gradient_accumulation_steps`.
-    pub gradient_accumulation_steps: usize,
-    /// `seed`.
-    pub seed: u64,
-    /// Seed of the order of rows.
-    pub data_seed: u64,
+    /// Hash of the tokens and labels of all training rows, in order.
+    rows_hash: String,
+    /// Everything else: what it is called, and its value.
+    settings: BTreeMap<String, String>,
 }
 
 impl Identity {
     /// The identity of a run.
-    pub fn new(config: &TrainConfig, rows: &[TrainRow], base: &str) -> Self {
+    pub fn new(trainer: &Trainer<'_>) -> Self {
+        let c = trainer.config;
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         let mut eat = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
-        for row in rows {
+        for row in trainer.rows {
             eat(row.ids.len() as u64);
             row.ids.iter().for_each(|id| eat(u64::from(*id)));
             row.labels.iter().for_each(|label| eat(*label as u64));
         }
-        Self {
-            rows: rows.len(),
-            rows_hash: format!("{hash:016x}"),
-            base: base.to_owned(),
-            per_device_train_batch_size: config.per_device_train_batch_size,
-            gradient_accumulation_steps: config.gradient_accumulation_steps,
-            seed: config.seed,
-            data_seed: config.data_seed.unwrap_or(config.seed),
-        }
+        let dropout = match trainer.adapter {
+            Adapter::Prefix { dropout, .. } => *dropout,
+            Adapter::Full => 0.0,
+        };
+        let settings = [
+            ("the base's fingerprint", trainer.network.fingerprint().to_owned()),
+            ("the form of the base's weights", trainer.network.scheme().to_string()),
+            ("the number of training rows", trainer.rows.len().to_string()),
+            ("--per_device_train_batch_size", c.per_device_train_batch_size.to_string()),
+            ("--gradient_accumulation_steps", c.gradient_accumulation_steps.to_string()),
+            ("--seed", c.seed.to_string()),
+            ("--data_seed", c.data_seed.unwrap_or(c.seed).to_string()),
+            ("--learning_rate", c.learning_rate.to_string()),
+            ("--lr_scheduler_type", format!("{:?}", c.lr_scheduler_type)),
+            ("--warmup_steps", c.warmup_steps.to_string()),
+            ("--warmup_ratio", c.warmup_ratio.to_string()),
+            ("--optim", format!("{:?}", c.optim)),
+            ("--weight_decay", c.weight_decay.to_string()),
+            ("--adam_beta1", c.adam_beta1.to_string()),
+            ("--adam_beta2", c.adam_beta2.to_string()),
+            ("--adam_epsilon", c.adam_epsilon.to_string()),
+            ("--max_grad_norm", c.max_grad_norm.to_string()),
+            ("--prefix_dropout", dropout.to_string()),
+        ];
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { rows_hash: format!("{hash:016x}"), settings }
     }
 
     fn difference(&self, other: &Self) -> Option<String> {
-        let differ = |what: &str, a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| {
-            Some(format!("{what} was {a} and is {b} now"))
-        };
-        if self.base != other.base {
-            return differ("the base's fingerprint", &self.base, &other.base);
-        }
-        if self.rows != other.rows {
-            return differ("the number of training rows", &self.rows, &other.rows);
-        }
-        if self.rows_hash != other.rows_hash {
-            return Some("the training rows, their lengths or their columns have changed".into());
-        }
-        for (flag, a, b) in [
-            ("--per_device_train_batch_size", self.per_device_train_batch_size, other.per_device_train_batch_size),
-            ("--gradient_accumulation_steps", self.gradient_accumulation_steps, other.gradient_accumulation_steps),
-            ("--seed", self.seed as usize, other.seed as usize),
-            ("--data_seed", self.data_seed as usize, other.data_seed as usize),
-        ] {
-            if a != b {
-                return differ(flag, &a, &b);
+        for (name, now) in &other.settings {
+            match self.settings.get(name) {
+                Some(before) if before == now => {}
+                before => return Some(format!("{name} was {} and is {now} now", before.map_or("not known", |b| b))),
             }
         }
-        None
+        (self.rows_hash != other.rows_hash)
+            .then(|| "the training rows, their lengths or their columns have changed".to_owned())
     }
 }
 
