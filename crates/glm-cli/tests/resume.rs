@@ -101,6 +101,8 @@ fn a_checkpoint_of_another_run_is_refused() {
     for (changed, reason) in [
         (TRAIN.replace("train_batch_size 3", "train_batch_size 2"), "--per_device_train_batch_size was 3 and is 2"),
         (TRAIN.replace("train.json", "dev.json"), "the number of training rows was 40 and is 6"),
+        (TRAIN.replace("--quantization_bit 4", "--quantization_bit 8"), "the form of the base's weights was INT4"),
+        (TRAIN.replace("1e-2", "2e-2"), "--learning_rate was 0.01 and is 0.02"),
         (format!("{TRAIN} --seed 7"), "--seed was 42 and is 7"),
     ] {
         let text = world.fails(&format!("{changed} --output_dir run --resume_from_checkpoint auto"));
@@ -111,4 +113,20 @@ fn a_checkpoint_of_another_run_is_refused() {
     std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
     let text = world.fails(&format!("{TRAIN} --output_dir run --resume_from_checkpoint run/checkpoint-3"));
     assert!(text.contains("training_state.safetensors") && text.contains("damaged"), "{text}");
+}
+
+#[test]
+fn a_new_run_in_an_old_folder_neither_resumes_nor_removes_the_old_one() {
+    let world = World::new();
+    world.ok(&format!("{TRAIN} --output_dir run"));
+    let short = TRAIN.replace("--max_steps 12", "--max_steps 3");
+    let text = world.ok(&format!("{short} --output_dir run --overwrite_output_dir"));
+    assert!(text.contains("replaced-1"), "{text}");
+    assert!(world.path("run/replaced-1/checkpoint-12/pytorch_model.bin").is_file());
+    let text = world.ok(&format!("{short} --output_dir run --resume_from_checkpoint auto"));
+    assert!(text.contains("resumed after step 3"), "{text}");
+    // Past the end of the run that is asked for.
+    let one = TRAIN.replace("--max_steps 12", "--max_steps 1");
+    let text = world.fails(&format!("{one} --output_dir run --resume_from_checkpoint auto"));
+    assert!(text.contains("raise --max_steps"), "{text}");
 }

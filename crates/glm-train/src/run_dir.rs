@@ -59,6 +59,26 @@ pub fn complete_checkpoints(output_dir: &Path, required: &[&str]) -> Result<Vec<
     Ok(found)
 }
 
+/// Moves all checkpoints of an earlier run into a folder `replaced-N` beside them, so that the run that begins neither
+/// resumes from them nor rotates them away. Returns that folder, or `None` when there was nothing to move.
+///
+/// # Errors
+/// When a folder cannot be listed, made or moved.
+pub fn set_aside_checkpoints(output_dir: &Path) -> Result<Option<PathBuf>, FileError> {
+    let old = complete_checkpoints(output_dir, &[])?;
+    if old.is_empty() {
+        return Ok(None);
+    }
+    let folder = (1..).map(|n| output_dir.join(format!("replaced-{n}"))).find(|folder| !folder.exists());
+    let folder = folder.expect("there is always a next number");
+    fs::create_dir(&folder).map_err(FileError::at("create", &folder))?;
+    for checkpoint in old {
+        let to = folder.join(format!("checkpoint-{}", checkpoint.step));
+        fs::rename(&checkpoint.path, &to).map_err(FileError::at("move", &checkpoint.path))?;
+    }
+    Ok(Some(folder))
+}
+
 /// The complete checkpoint with the most steps, for `--resume_from_checkpoint auto`.
 ///
 /// # Errors

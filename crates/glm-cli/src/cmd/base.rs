@@ -7,6 +7,7 @@ use glm_data::Tokenizer;
 use glm_model::adapter::{PrefixEncoder, PrefixFile};
 use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Vocabulary in the folder of a base.
@@ -29,6 +30,8 @@ pub struct Prepared<'a> {
     /// The vocabulary.
     pub tokenizer: Tokenizer,
     prefix: Option<PrefixEncoder>,
+    /// What the checkpoint says that it was trained on.
+    trained_on: BTreeMap<String, String>,
 }
 
 /// Reads the configuration, the vocabulary and, when `adapter` names a checkpoint, the prefix, and compares them.
@@ -38,14 +41,15 @@ pub struct Prepared<'a> {
 pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Result<Prepared<'a>> {
     let config = GlmConfig::read(&base.path)?;
     let tokenizer = tokenizer(&base.path, &config)?;
-    let prefix = match adapter {
+    let (prefix, trained_on) = match adapter {
         Some(AdapterConfig { checkpoint: Some(checkpoint), pre_seq_len, prefix_projection }) => {
             let file = PrefixFile::open(checkpoint).context("--ptuning_checkpoint")?;
-            Some(file.load(&config, *pre_seq_len, *prefix_projection)?)
+            let prefix = file.load(&config, *pre_seq_len, *prefix_projection)?;
+            (Some(prefix), file.metadata()?)
         }
-        _ => None,
+        _ => (None, BTreeMap::new()),
     };
-    Ok(Prepared { base, tokenizer, prefix })
+    Ok(Prepared { base, tokenizer, prefix, trained_on })
 }
 
 impl Prepared<'_> {
@@ -65,7 +69,20 @@ impl Prepared<'_> {
             bar.set_position(done);
         })?;
         bar.finish_and_clear();
+        warn_of_another_base(&self.trained_on, &network);
         Ok(Loaded { network, tokenizer: self.tokenizer, prefix: self.prefix })
+    }
+}
+
+/// A prefix works on the base that it was trained on; another form of it usually costs a little, another model everything.
+fn warn_of_another_base(trained_on: &BTreeMap<String, String>, network: &Network) {
+    let now = [("base_fingerprint", network.fingerprint().to_owned()), ("base_scheme", network.scheme().to_string())];
+    for (key, now) in now {
+        if let Some(before) = trained_on.get(key).filter(|before| **before != now) {
+            eprintln!(
+                "warning: the prefix was trained on a base with {key} {before}, this one has {now}; scores may differ"
+            );
+        }
     }
 }
 

@@ -54,6 +54,7 @@ impl<'a> CheckpointWriter<'a> {
             ("max_source_length", settings.data.max_source_length.to_string()),
             ("max_target_length", settings.data.max_target_length.to_string()),
             ("base_fingerprint", network.fingerprint().into()),
+            ("base_scheme", network.scheme().to_string()),
             ("base_quantization", quantization),
             ("data_sha256", data_sha256),
             ("seed", settings.train.seed.to_string()),
@@ -78,7 +79,8 @@ impl<'a> CheckpointWriter<'a> {
         for name in TOKENIZER_FILES {
             let from = self.base.join(name);
             if from.is_file() {
-                std::fs::copy(&from, folder.join(name)).map_err(io(from))?;
+                let to = folder.join(name);
+                std::fs::copy(&from, &to).map_err(io(to))?;
             }
         }
         Ok(())

@@ -46,7 +46,7 @@ pub fn run(settings: DemoSettings) -> anyhow::Result<()> {
         )
     );
     let command = files.train_command(&settings);
-    println!("{}\n  glmtune {}\n", say.choose("The same as typing:", "相当于输入："), command.join(" "));
+    println!("{}\n  {} {}\n", say.choose("The same as typing:", "相当于输入："), program(), command.join(" "));
     let run = resolved(&command)?;
 
     let rows = train::limited(&files.dev, None, false)?;
@@ -139,19 +139,32 @@ impl Files {
         println!("{:<12} {}", say.choose("loss curve", "损失曲线"), curve.display());
         println!("{:<12} {}\n", say.choose("checkpoint", "检查点"), checkpoint.display());
         println!("{}", say.choose("What to type next:", "接下来可以输入："));
+        let program = program();
         let (base, checkpoint, dev) = (self.base.display(), checkpoint.display(), self.dev.display());
         println!(
-            "  glmtune chat --model_name_or_path {base} --quantization_bit 4 --ptuning_checkpoint {checkpoint} --no_history"
+            "  {program} chat --model_name_or_path {base} --quantization_bit 4 --ptuning_checkpoint {checkpoint} --no_history"
         );
-        println!("  glmtune inspect {checkpoint}");
+        println!("  {program} inspect {checkpoint}");
         println!(
-            "  glmtune train --do_predict --test_file {dev} --model_name_or_path {base} --quantization_bit 4 \\\n    \
+            "  {program} train --do_predict --test_file {dev} --model_name_or_path {base} --quantization_bit 4 \\\n    \
              --ptuning_checkpoint {checkpoint} --max_source_length {} --max_target_length {} --output_dir {}",
             run.data.max_source_length,
             run.data.max_target_length,
             self.run.display(),
         );
     }
+}
+
+/// How this program can be typed here: by name when it is on the path, else by where it lies.
+fn program() -> String {
+    let name = "glmtune";
+    let on_path = |path: OsString| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    if std::env::var_os("PATH").is_some_and(on_path) {
+        return name.into();
+    }
+    let Ok(program) = std::env::current_exe() else { return name.into() };
+    let here = std::env::current_dir().unwrap_or_default();
+    program.strip_prefix(here).unwrap_or(&program).display().to_string()
 }
 
 /// Only an empty folder, or one that an earlier demo wrote, is written into.

@@ -11,7 +11,8 @@ use glm_data::{DataConfig, PreprocessReport, Rng, Rows, Tokenizer, TrainRow, fin
 use glm_model::adapter::{PrefixConfig, PrefixEncoder};
 use glm_train::journal::{Metrics, Split, save_results, split_metrics};
 use glm_train::schedule::{RunLength, Schedule};
-use glm_train::{Adapter, IntervalStrategy, Observer, Trainer, atomic, run_dir, trainer};
+use glm_train::{Adapter, IntervalStrategy, Observer, Trainer, atomic, memory, run_dir, trainer};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -73,9 +74,15 @@ impl Data {
 fn work(settings: &RunConfig, base: &Loaded, data: &Data, stop: &AtomicBool) -> anyhow::Result<()> {
     let output = settings.output_dir.as_path();
     std::fs::create_dir_all(output).with_context(|| format!("--output_dir {}", output.display()))?;
+    // Only for training: an evaluation may share the folder with a training that is just saving.
+    let _lock = settings.do_train.then(|| lock(output)).transpose()?;
     if settings.do_train {
-        // Only then: an evaluation may share the folder with a training that is just saving.
         atomic::remove_leftovers(output)?;
+        if settings.resume.is_none()
+            && let Some(folder) = run_dir::set_aside_checkpoints(output)?
+        {
+            eprintln!("note: the checkpoints of an earlier run were moved to {}", folder.display());
+        }
     }
     let name = if settings.do_train { CONFIG_FILE } else { EVALUATION_CONFIG_FILE };
     let text = serde_json::to_string_pretty(settings).context("the settings as json")?;
@@ -93,6 +100,23 @@ fn work(settings: &RunConfig, base: &Loaded, data: &Data, stop: &AtomicBool) -> 
         None => None,
     };
     predict::run(settings, base, encoder.as_ref(), &data.predict, loss, stop)
+}
+
+/// Makes sure that one process alone trains into a folder, for as long as the file is open.
+fn lock(output: &Path) -> anyhow::Result<File> {
+    let path = output.join("run.lock");
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!(
+                "--output_dir {}: another glmtune is training into this folder; wait for it or give another one",
+                output.display()
+            )
+        }
+        // A file system without locks: the run is no worse off than before.
+        Err(TryLockError::Error(_)) => Ok(file),
+    }
 }
 
 struct Samples {
@@ -133,6 +157,7 @@ fn prefix(settings: &RunConfig, base: &Loaded) -> anyhow::Result<Option<PrefixEn
         (_, _, Some(length)) => {
             let sizes = PrefixConfig::new(config, length, adapter.prefix_projection.unwrap_or(false));
             let origin = if settings.resume.is_some() { "fresh unless resumed" } else { "fresh" };
+            check_size(&sizes, settings.train.per_device_train_batch_size)?;
             (PrefixEncoder::new(sizes, &mut Rng::with_stream(settings.train.seed, 0))?, origin.to_owned())
         }
         _ => bail!("--pre_seq_len is missing"),
@@ -140,6 +165,24 @@ fn prefix(settings: &RunConfig, base: &Loaded) -> anyhow::Result<Option<PrefixEn
     let projection = if encoder.config().prefix_projection { " with projection" } else { "" };
     eprintln!("prefix: {} × {} layers{projection}, {origin}", encoder.config().pre_seq_len, config.num_layers);
     Ok(Some(encoder))
+}
+
+/// Refuses a prefix that cannot be trained in the memory there is, instead of being ended by the system.
+fn check_size(sizes: &PrefixConfig, rows: usize) -> anyhow::Result<()> {
+    let Some(available) = memory::available() else { return Ok(()) };
+    // Values, gradients, two moments and a copy while updating; and per row of the batch its own rows and their gradient.
+    let values: u128 =
+        sizes.tensors().iter().map(|(_, shape)| shape.iter().map(|n| *n as u128).product::<u128>()).sum();
+    let needed = 4 * (5 * values + 3 * rows as u128 * sizes.pre_seq_len as u128 * sizes.width() as u128);
+    if needed > u128::from(available) {
+        bail!(
+            "--pre_seq_len {}: training that prefix needs about {:.1} GB, {:.1} GB are free; 128 is usual",
+            sizes.pre_seq_len,
+            needed as f64 / 1e9,
+            available as f64 / 1e9
+        );
+    }
+    Ok(())
 }
 
 /// Trains; `true` when it was interrupted.
@@ -156,7 +199,8 @@ fn train_adapter(
         None => None,
         Some(Resume::Path(path)) => Some(path.clone()),
         Some(Resume::Auto) => {
-            let found = run_dir::latest_checkpoint(output, &[trainer::STATE_FILE, trainer::TENSORS_FILE])?;
+            let found =
+                run_dir::latest_checkpoint(output, &[trainer::STATE_FILE, trainer::TENSORS_FILE, "pytorch_model.bin"])?;
             if found.is_none() {
                 eprintln!("no complete checkpoint in {}: starting from the beginning", output.display());
             }
@@ -226,6 +270,14 @@ fn advise(settings: &RunConfig, train: &Samples) -> anyhow::Result<()> {
         eprintln!(
             "warning: --save_steps {} is more than the {} steps of this run; only the final checkpoint will be saved",
             config.save_steps, length.total_steps
+        );
+    }
+    let accumulation = config.gradient_accumulation_steps as u64;
+    if length.micro_batches_per_epoch < accumulation {
+        eprintln!(
+            "warning: an epoch has {} micro batches, fewer than --gradient_accumulation_steps {accumulation}: as officially, \
+             each step ends with the epoch and is still divided by {accumulation}, so losses and gradients look smaller",
+            length.micro_batches_per_epoch
         );
     }
     if train.samples.len() < 1000 && config.learning_rate > 5e-3 && length.num_train_epochs > 10 {

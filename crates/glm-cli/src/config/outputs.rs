@@ -54,6 +54,9 @@ pub fn threads<K: KeySet>(given: &Given<K>, threads: Option<usize>) -> Result<Op
     if threads == Some(0) {
         refuse!("{}: expected 1 or more, found 0; leave it out for one a core", given.place("threads"));
     }
+    if let Some(count @ 1025..) = threads {
+        refuse!("{}: expected at most 1024, found {count}", given.place("threads"));
+    }
     Ok(threads)
 }
 

@@ -51,7 +51,7 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
         do_train,
         do_eval,
         do_predict,
-        predict_with_generate: keys.predict.predict_with_generate,
+        predict_with_generate: keys.predict.predict_with_generate || evaluate,
         base: BaseConfig::new(given, &keys.model, &keys.base)?,
         adapter,
         prefix_dropout: keys.our_training.prefix_dropout,

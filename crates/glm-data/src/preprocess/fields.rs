@@ -41,11 +41,19 @@ pub(super) fn example<'a>(rows: &Rows, row: &'a Row, config: &DataConfig) -> Res
         Some(name) => row.get(name).map_or(Ok(Vec::new()), history).map_err(|found| DataError::Row {
             file: rows.file.clone(),
             line: row.line,
-            reason: format!("column {name:?}: expected [[question, answer], …] with texts, found {found}"),
+            reason: format!(
+                "{}column {name:?}: expected [[question, answer], …] with texts, found {found}",
+                place(row)
+            ),
         })?,
         None => Vec::new(),
     };
     Ok(Some(Example { query, answer, history }))
+}
+
+/// The number of a row that does not stand on the line of that number, as in an array on one line.
+fn place(row: &Row) -> String {
+    if row.index + 1 == row.line { String::new() } else { format!("row {}: ", row.index + 1) }
 }
 
 fn text<'a>(rows: &Rows, row: &'a Row, name: &str, null_is_empty: bool) -> Result<&'a str, DataError> {
@@ -53,7 +61,7 @@ fn text<'a>(rows: &Rows, row: &'a Row, name: &str, null_is_empty: bool) -> Resul
         Some(Value::String(text)) => Ok(text),
         Some(Value::Null) if null_is_empty => Ok(""),
         Some(other) => {
-            let reason = format!("column {name:?}: expected a text, found {}", describe(other));
+            let reason = format!("{}column {name:?}: expected a text, found {}", place(row), describe(other));
             Err(DataError::Row { file: rows.file.clone(), line: row.line, reason })
         }
         None => Err(missing(rows, row, name)),

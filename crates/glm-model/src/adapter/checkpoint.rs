@@ -3,7 +3,7 @@
 
 use super::prefix::{PrefixConfig, PrefixEncoder};
 use crate::config::GlmConfig;
-use crate::weights::{ElementType, NewTensor, WeightFolder, stream_safetensors, stream_torch};
+use crate::weights::{ElementType, NewTensor, WeightFolder, safetensors_metadata, stream_safetensors, stream_torch};
 use crate::{ModelError, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -80,6 +80,18 @@ impl PrefixFile {
 
     fn shape(&self, part: &str) -> Option<&[usize]> {
         self.tensors.get(&format!("transformer.prefix_encoder.{part}")).map(|(shape, _)| shape.as_slice())
+    }
+
+    /// What the safetensors twin says of itself; empty for an official checkpoint.
+    ///
+    /// # Errors
+    /// When the twin is damaged.
+    pub fn metadata(&self) -> Result<BTreeMap<String, String>> {
+        let twin = if self.path.is_dir() { self.path.join(SAFETENSORS_FILE) } else { self.path.clone() };
+        if twin.is_file() && twin.extension().is_some_and(|e| e == "safetensors") {
+            return safetensors_metadata(&twin);
+        }
+        Ok(BTreeMap::new())
     }
 
     /// Trained positions.

@@ -95,6 +95,11 @@ impl Trainer<'_> {
         if let Some(checkpoint) = resume {
             run.place = state::load(checkpoint, &run.identity, parameters, &mut run.optimizer)?;
             // A checkpoint of another folder still has to be saved in this one.
+            let (step, total) = (run.place.step, length.total_steps);
+            if step > total {
+                let reason = format!("it stands at step {step}, past the {total} steps of this run; raise --max_steps");
+                return Err(TrainError::Resume { path: checkpoint.to_path_buf(), reason });
+            }
             let here = checkpoint_path(self.output_dir, run.place.step);
             let same = matches!((checkpoint.canonicalize(), here.canonicalize()), (Ok(a), Ok(b)) if a == b);
             run.saved_at = same.then_some(run.place.step);

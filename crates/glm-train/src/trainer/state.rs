@@ -51,7 +51,7 @@ impl Identity {
             ("--per_device_train_batch_size", c.per_device_train_batch_size.to_string()),
             ("--gradient_accumulation_steps", c.gradient_accumulation_steps.to_string()),
             ("--seed", c.seed.to_string()),
-            ("--data_seed", c.data_seed.unwrap_or(c.seed).to_string()),
+            ("--data_seed", c.data_seed.map_or("that of --seed".into(), |seed| seed.to_string())),
             ("--learning_rate", c.learning_rate.to_string()),
             ("--lr_scheduler_type", format!("{:?}", c.lr_scheduler_type)),
             ("--warmup_steps", c.warmup_steps.to_string()),
@@ -174,14 +174,16 @@ pub fn load(folder: &Path, identity: &Identity, parameters: &[(String, Var)], op
     let text = std::fs::read_to_string(&path).map_err(|e| {
         resume(&path, format!("{e}. This checkpoint cannot be resumed (the Python scripts' cannot); start a new run with --ptuning_checkpoint to begin from its prefix"))
     })?;
-    let saved: Saved = serde_json::from_str(&text).map_err(|e| resume(&path, format!("damaged: {e}")))?;
+    let saved: Saved = serde_json::from_str(&text)
+        .map_err(|e| resume(&path, format!("damaged: {e}. Remove this checkpoint to go on from the one before it")))?;
     if let Some(difference) = saved.identity.difference(identity) {
         let advice = "Resume with what the run began with, or start a new run in another --output_dir";
         return Err(resume(folder, format!("cannot go on from here: {difference}. {advice}")));
     }
     let path = folder.join(TENSORS_FILE);
     let bytes = std::fs::read(&path).map_err(|e| resume(&path, e.to_string()))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| resume(&path, format!("damaged: {e}")))?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|e| resume(&path, format!("damaged: {e}. Remove this checkpoint to go on from the one before it")))?;
     let mut moments: Vec<(String, Vec<f32>)> = Vec::new();
     let mut values: std::collections::HashMap<String, Vec<f32>> = std::collections::HashMap::new();
     for (name, view) in tensors.tensors() {
