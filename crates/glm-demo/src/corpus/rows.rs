@@ -156,10 +156,10 @@ mod tests {
     #[test]
     fn every_task_appears_and_rows_repeat_for_a_seed() {
         assert_eq!(SHARES.iter().map(|(_, share)| share).sum::<usize>(), 100);
-        let rows = base_rows(2_000, 3);
-        assert_eq!(rows, base_rows(2_000, 3));
+        let rows = base_rows(6_000, 3);
+        assert_eq!(rows, base_rows(6_000, 3));
         assert_eq!(rows[..100], base_rows(100, 3));
-        assert_ne!(rows, base_rows(2_000, 4));
+        assert_ne!(rows, base_rows(6_000, 4));
         assert!(rows.iter().any(|row| !row.history.is_empty()));
         assert!(rows.iter().any(|row| row.prompt.starts_with("提取属性：")));
         let answers: HashSet<&str> = rows.iter().map(|row| row.response.as_str()).collect();
