@@ -46,9 +46,7 @@ impl Observer for TrainProgress {
         ));
         if self.shown {
             self.steps = ProgressBar::with_draw_target(Some(plan.total_steps), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template(
-                "{bar:28.cyan/blue} {pos}/{len} {elapsed_precise} ETA {eta_precise} {wide_msg}",
-            );
+            let style = ProgressStyle::with_template("{bar:12.cyan/blue} {pos}/{len} ETA {eta} {wide_msg}");
             if let Ok(style) = style {
                 self.steps.set_style(style.progress_chars("━╸─"));
             }
@@ -65,12 +63,13 @@ impl Observer for TrainProgress {
 
     fn stepped(&mut self, report: &StepReport) {
         let seconds = report.elapsed.as_secs_f64().max(1e-9);
+        // What matters most first: a narrow terminal cuts the rest.
         self.status = format!(
-            "loss {:.4}  lr {:.2e}  {:.2} samples/s  {:.0} tokens/s",
+            "loss {:.4}  {:.2} samples/s  {:.0} tokens/s  lr {:.1e}",
             report.loss,
-            report.learning_rate,
             report.samples as f64 / seconds,
             report.tokens as f64 / seconds,
+            report.learning_rate,
         );
         self.message();
         self.steps.set_position(report.step);
