@@ -103,6 +103,7 @@ fn grouped_int4_is_nearer_to_f32_than_the_official_int4() {
     let names = json("glm2-tiny/quant-int4/expected.json")["quantized"].as_array().unwrap().clone();
     let matrices: Vec<TensorBytes<'_>> =
         names.iter().map(|name| dense.get(&format!("{}.weight", name.as_str().unwrap())).unwrap()).collect();
+    let own = std::env::var_os("GLM_FIXTURES").is_none();
     let mut compared = 0;
     for group in [32, 64] {
         let grouped = Scheme::Int4Group { group };
@@ -121,10 +122,12 @@ fn grouped_int4_is_nearer_to_f32_than_the_official_int4() {
             let error = |scheme| relative_error(&logits(&network("glm2-tiny/model", scheme)), &logits(&exact));
             let (official, ours, int8) = (error(Scheme::Int4), error(grouped), error(Scheme::Int8));
             println!("logits: official INT4 {official:.4}, groups of {group} {ours:.4}, INT8 {int8:.4}");
-            // What the weights' errors do to the logits depends on the model, but not by orders of magnitude.
+            // On a model of another seed the logits' order is chance; on the project's own it is a fact to keep.
             assert!(int8 < official && ours < 1.5 * official);
+            assert!(!own || (ours < official && int8 < ours));
         }
     }
+    assert!(!own || compared > 0, "no group fits the fixture");
     if compared == 0 {
         println!("skipped: no group fits the widths of this fixture");
     }

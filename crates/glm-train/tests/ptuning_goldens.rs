@@ -75,7 +75,8 @@ fn loss_and_every_gradient_under_every_policy() {
             let options = StepOptions { kept_blocks, ..options(&network, 1.0) };
             let loss = accumulate(&network, &adapter, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
             let expected = golden.floats("loss").1[0];
-            let tolerance = 4.0 * floor(&meta, &["noise_floor", "loss"]) + 1e-6 * expected;
+            // A floor of 0 means that the noise changed no bit; two units in the last place are allowed then.
+            let tolerance = (4.0 * floor(&meta, &["noise_floor", "loss"])).max(2.0 * f32::EPSILON * expected);
             assert!((loss.mean - expected).abs() <= tolerance, "{kind}: loss {} expected {expected}", loss.mean);
             for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
                 let expected = golden.floats(&format!("grad.{name}")).1;
@@ -195,7 +196,7 @@ fn quantized_bases_give_the_official_losses_and_gradients() {
         for network in [network(folder, Scheme::Dense { dtype: None }), network("glm2-tiny/model", scheme)] {
             let bare = glm_train::step::evaluate(&network, &Default::default(), &batch).unwrap().unwrap();
             let expected = golden.floats("loss").1[0];
-            assert!((bare.mean - expected).abs() < 2e-6 * expected, "{folder}: {} expected {expected}", bare.mean);
+            assert!((bare.mean - expected).abs() < 1.3e-6 * expected, "{folder}: {} expected {expected}", bare.mean);
             if !golden.has("ptuning.loss") {
                 continue;
             }
@@ -205,7 +206,7 @@ fn quantized_bases_give_the_official_losses_and_gradients() {
             let options = options(&network, 1.0);
             let loss = accumulate(&network, &adapter, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
             let expected = golden.floats("ptuning.loss").1[0];
-            assert!((loss.mean - expected).abs() < 2e-6 * expected, "{folder}: {} expected {expected}", loss.mean);
+            assert!((loss.mean - expected).abs() < 1.3e-6 * expected, "{folder}: {} expected {expected}", loss.mean);
             for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
                 let difference = largest_difference(found, golden.floats(&format!("ptuning.grad.{name}")).1);
                 let tolerance = 8.0 * floor(&meta, &["noise_floor", "grad", name]);
@@ -259,7 +260,7 @@ fn the_whole_base_can_train() {
         let options = StepOptions { kept_blocks, scale: 1.0, step: 1 };
         let loss = accumulate(&network, &Adapter::Full, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
         let expected = meta["losses"][0].as_f64().unwrap() as f32;
-        assert!((loss.mean - expected).abs() < 1e-6 * expected, "{} expected {expected}", loss.mean);
+        assert!((loss.mean - expected).abs() < 6e-7 * expected, "{} expected {expected}", loss.mean);
         let mut compared = 0;
         for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
             let key = format!("grad.{name}");
