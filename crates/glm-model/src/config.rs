@@ -66,7 +66,7 @@ impl GlmConfig {
     /// A sentence that names the key.
     pub fn from_raw(raw: serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
         match variant::recognise(&raw)? {
-            Variant::ChatGlm2 => variant::chatglm2::config(raw),
+            Variant::ChatGlm | Variant::ChatGlm2 | Variant::ChatGlm3 => variant::chatglm2::config(raw),
         }
     }
 

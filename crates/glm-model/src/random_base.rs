@@ -52,7 +52,7 @@ impl RandomBase {
     /// Names the size that does not fit the others.
     pub fn config(&self) -> Result<GlmConfig> {
         let mut raw = match self.variant {
-            Variant::ChatGlm2 => chatglm2::published(),
+            Variant::ChatGlm | Variant::ChatGlm2 | Variant::ChatGlm3 => chatglm2::published(),
         };
         for (key, size) in &self.sizes {
             raw.insert((*key).into(), (*size).into());

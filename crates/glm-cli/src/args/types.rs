@@ -148,7 +148,7 @@ pub enum FileFormat {
 }
 choice!(FileFormat, "bin|safetensors"; FileFormat::Bin => "bin", FileFormat::Safetensors => "safetensors",);
 
-choice!(Variant, "NAME"; Variant::ChatGlm2 => "chatglm2" | "chatglm2-6b",);
+choice!(Variant, "NAME"; Variant::ChatGlm => "chatglm" | "chatglm-6b", Variant::ChatGlm2 => "chatglm2" | "chatglm2-6b", Variant::ChatGlm3 => "chatglm3" | "chatglm3-6b",);
 choice!(Optim, "NAME"; Optim::AdamwHf => "adamw_hf", Optim::AdamwTorch => "adamw_torch" | "adamw_torch_fused",);
 choice!(SchedulerType, "NAME";
     SchedulerType::Linear => "linear",

@@ -70,7 +70,7 @@ impl Tokenizer {
     /// The tokens before every prompt: `[gMASK] sop`.
     pub fn prefix_ids(&self) -> [u32; 2] {
         match self.variant {
-            Variant::ChatGlm2 => [self.gmask_id(), self.sop_id()],
+            Variant::ChatGlm | Variant::ChatGlm2 | Variant::ChatGlm3 => [self.gmask_id(), self.sop_id()],
         }
     }
 
