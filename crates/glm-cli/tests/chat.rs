@@ -8,7 +8,7 @@ use args_support::stderr;
 use assert_cmd::Command;
 use glm_data::{Rng, Tokenizer, Turn, Variant, prompt};
 use glm_infer::{Engine, GenerationConfig, Request, SpecialIds};
-use glm_model::adapter::{PrefixConfig, PrefixEncoder, PrefixFile, PrefixSlots, write_prefix};
+use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder, PrefixFile, write_prefix};
 use glm_model::{DenseType, LoadOptions, Network, Scheme};
 use glm_testkit::{fixture, write_random_base};
 use std::path::Path;
@@ -60,7 +60,7 @@ impl Room {
         question: &str,
         tokens: usize,
     ) -> String {
-        let mut slots = PrefixSlots::default();
+        let mut slots = AdapterSlots::default();
         let slot = prefix.map(|prefix| slots.add(prefix).unwrap());
         let config = GenerationConfig { do_sample: false, max_new_tokens: Some(tokens), ..Default::default() };
         let ids = self.tokenizer.encode_prompt(&prompt::build_prompt(Variant::ChatGlm2, question, history));

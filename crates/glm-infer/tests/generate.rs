@@ -5,11 +5,11 @@
 
 mod support;
 
-use glm_data::Batch;
+use glm_data::{Batch, Positions};
 use glm_infer::decode::{DecodeError, distribution};
 use glm_infer::{Engine, Finish, GenerationConfig, InferError, Request, SpecialIds};
-use glm_model::PastKeyValues;
-use glm_model::adapter::PrefixSlots;
+use glm_model::AdapterInputs;
+use glm_model::adapter::AdapterSlots;
 use glm_testkit::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::{AS_STORED, check_greedy, floats, greedy, id_rows, ids, network, requests};
@@ -20,7 +20,7 @@ static RUNNING: AtomicBool = AtomicBool::new(false);
 fn greedy_ids_equal_the_official_ones() {
     let meta = json("glm2-tiny/generate.json");
     let network = network("glm2-tiny/model", AS_STORED);
-    check_greedy(&network, &PrefixSlots::default(), None, &meta["generation"], &meta);
+    check_greedy(&network, &AdapterSlots::default(), None, &meta["generation"], &meta);
 }
 
 #[test]
@@ -40,8 +40,8 @@ fn sampling_distributions_equal_the_official_ones() {
             ..GenerationConfig::default()
         };
         let mut batch = Batch::default();
-        batch.push(&prompt, 0, None, prompt.len(), 0);
-        let hidden = network.forward(&batch, &PastKeyValues::default()).unwrap();
+        batch.push(&prompt, 0, Positions::Linear, None, 0);
+        let hidden = network.forward(&batch, &AdapterInputs::default()).unwrap();
         let logits = floats(&network.logits(&hidden.narrow(0, prompt.len() - 1, 1).unwrap()).unwrap());
         let found = distribution(&logits, &prompt, &config).unwrap();
         let expected = entry["probs"].as_array().unwrap();
@@ -64,7 +64,7 @@ fn prompts(config: &GenerationConfig) -> (Vec<Request>, SpecialIds) {
 #[test]
 fn samples_depend_on_seed_and_stream_and_not_on_the_batch() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let config = GenerationConfig { max_new_tokens: Some(12), top_p: 1.0, ..GenerationConfig::default() };
     let (mut requests, special) = prompts(&config);
     requests.iter_mut().enumerate().for_each(|(i, request)| request.stream = i as u64);
@@ -86,7 +86,7 @@ fn samples_depend_on_seed_and_stream_and_not_on_the_batch() {
 #[test]
 fn long_prompts_are_read_in_pieces() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let config = greedy(16);
     let (requests, special) = prompts(&config);
     let mut engine = Engine::new(&network, &prefixes, special);
@@ -101,7 +101,7 @@ fn long_prompts_are_read_in_pieces() {
 #[test]
 fn answers_end_by_length_and_by_the_stop_flag() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let config = GenerationConfig { max_length: 16, do_sample: false, ..GenerationConfig::default() };
     let (mut requests, special) = prompts(&config);
     let engine = Engine::new(&network, &prefixes, special);
@@ -129,7 +129,7 @@ fn answers_end_by_length_and_by_the_stop_flag() {
 #[test]
 fn what_cannot_be_answered_is_refused_by_row() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let mut prefixes = PrefixSlots::default();
+    let mut prefixes = AdapterSlots::default();
     let broken = glm_model::adapter::PrefixConfig::new(network.config(), 2, false);
     let slot = prefixes
         .add(&glm_model::adapter::PrefixEncoder::from_values(broken, |_, n| vec![f32::NAN; n]).unwrap())

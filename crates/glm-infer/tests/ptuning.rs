@@ -4,10 +4,10 @@
 
 mod support;
 
-use glm_data::Batch;
+use glm_data::{Batch, Positions};
 use glm_infer::{Engine, Request, SpecialIds};
 use glm_model::KvCache;
-use glm_model::adapter::{PrefixFile, PrefixSlots};
+use glm_model::adapter::{AdapterSlots, PrefixFile};
 use glm_testkit::{Golden, fixture, json, relative_error};
 use std::sync::atomic::AtomicBool;
 use support::{AS_STORED, check_greedy, encoder, floats, greedy, id_rows, logits_error, network, real_rows, requests};
@@ -25,7 +25,7 @@ fn logits_and_decoding_steps_with_a_prefix() {
     let network = network("glm2-tiny/model", AS_STORED);
     for kind in KINDS {
         let (golden, meta) = golden(kind);
-        let mut prefixes = PrefixSlots::default();
+        let mut prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&encoder(&network, &meta, &golden)).unwrap());
         for case in ["eval", "eval_single"] {
             let error = logits_error(&network, &prefixes, slot, &golden, case);
@@ -35,9 +35,12 @@ fn logits_and_decoding_steps_with_a_prefix() {
             let mut caches: Vec<KvCache> = rows.iter().map(|_| network.new_cache()).collect();
             let mut forward = |tokens: &[Vec<u32>]| {
                 let mut batch = Batch::default();
-                tokens.iter().zip(&caches).for_each(|(ids, cache)| batch.push(ids, cache.len(), slot, 0, 0));
+                tokens
+                    .iter()
+                    .zip(&caches)
+                    .for_each(|(ids, cache)| batch.push(ids, cache.len(), Positions::Linear, slot, 0));
                 let mut caches: Vec<&mut KvCache> = caches.iter_mut().collect();
-                let past = prefixes.past(&batch.segments).unwrap();
+                let past = prefixes.inputs(&batch.segments).unwrap();
                 floats(&network.logits(&network.forward_cached(&batch, &past, &mut caches).unwrap()).unwrap())
             };
             forward(&rows.iter().map(|(ids, _)| ids.clone()).collect::<Vec<_>>());
@@ -62,7 +65,7 @@ fn greedy_ids_with_a_prefix() {
     let general = json("glm2-tiny/generate.json");
     for kind in KINDS {
         let (golden, meta) = golden(kind);
-        let mut prefixes = PrefixSlots::default();
+        let mut prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&encoder(&network, &meta, &golden)).unwrap());
         check_greedy(&network, &prefixes, slot, &meta["generation"], &general);
     }
@@ -76,7 +79,7 @@ fn the_official_checkpoints_are_found_out_and_answer() {
         let file = PrefixFile::open(&fixture(&format!("glm2-tiny/ptuning-{kind}-checkpoint"))).unwrap();
         assert_eq!(file.pre_seq_len() as u64, meta["pre_seq_len"].as_u64().unwrap());
         assert_eq!(file.prefix_projection(), meta["prefix_projection"].as_bool().unwrap());
-        let mut prefixes = PrefixSlots::default();
+        let mut prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&file.load(network.config(), None, None).unwrap()).unwrap());
         let rows = id_rows(&meta["generation"]["batch"]["input_ids"]);
         let engine = Engine::new(&network, &prefixes, SpecialIds { eos: vec![2], pad: 0 });
@@ -92,7 +95,7 @@ fn the_official_checkpoints_are_found_out_and_answer() {
 #[test]
 fn a_mixed_batch_answers_as_each_row_alone() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let mut prefixes = PrefixSlots::default();
+    let mut prefixes = AdapterSlots::default();
     let mut rows = Vec::new();
     let mut slots = vec![None];
     for kind in KINDS {

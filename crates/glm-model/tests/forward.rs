@@ -1,9 +1,9 @@
 //! The network against the official code: logits, hidden states, cache and decoding steps of the forward fixtures.
 #![allow(clippy::unwrap_used)] // Helpers of tests, which the lint does not know as tests.
 
-use glm_data::Batch;
-use glm_model::glm::Network;
-use glm_model::{KvCache, LoadOptions, PastKeyValues};
+use glm_data::{Batch, Positions};
+use glm_model::glm::{BlockInputs, Network};
+use glm_model::{AdapterInputs, KvCache, LoadOptions};
 use glm_testkit::{Golden, fixture, relative_error};
 
 const TOLERANCE: f64 = 1e-4;
@@ -42,7 +42,7 @@ fn logits_and_hidden_states_of_single_and_packed_prompts() {
     for case in ["single", "batch"] {
         let prompts = prompts(&golden, case);
         let mut batch = Batch::default();
-        prompts.iter().for_each(|(ids, _)| batch.push(ids, 0, None, ids.len(), 0));
+        prompts.iter().for_each(|(ids, _)| batch.push(ids, 0, Positions::Linear, None, 0));
         let check = |what: &str, tensor: &candle_core::Tensor| {
             for (row, (segment, (_, from))) in batch.segments.iter().zip(&prompts).enumerate() {
                 let found = values(&tensor.narrow(0, segment.start, segment.len).unwrap());
@@ -54,12 +54,12 @@ fn logits_and_hidden_states_of_single_and_packed_prompts() {
         let mut x = network.embed(&batch.ids).unwrap();
         check("hidden.0", &x);
         for (i, block) in network.blocks().iter().enumerate() {
-            x = block.forward(&x, None, &pass, None).unwrap();
+            x = block.forward(&x, BlockInputs::default(), &pass, None).unwrap();
             check(&format!("hidden.{}", i + 1), &x);
         }
         check("last_hidden", &network.normed(&x).unwrap());
         check("logits", &network.logits(&x).unwrap());
-        let whole = network.forward(&batch, &PastKeyValues::default()).unwrap();
+        let whole = network.forward(&batch, &AdapterInputs::default()).unwrap();
         assert_eq!(values(&whole), values(&x));
     }
 }
@@ -72,10 +72,10 @@ fn incremental_decoding_with_a_cache() {
         let prompts = prompts(&golden, case);
         let mut caches: Vec<KvCache> = prompts.iter().map(|_| network.new_cache()).collect();
         let mut batch = Batch::default();
-        prompts.iter().for_each(|(ids, _)| batch.push(ids, 0, None, ids.len(), 0));
+        prompts.iter().for_each(|(ids, _)| batch.push(ids, 0, Positions::Linear, None, 0));
         let mut forward = |batch: &Batch| {
             let mut caches: Vec<&mut KvCache> = caches.iter_mut().collect();
-            let x = network.forward_cached(batch, &PastKeyValues::default(), &mut caches).unwrap();
+            let x = network.forward_cached(batch, &AdapterInputs::default(), &mut caches).unwrap();
             network.logits(&x).unwrap()
         };
         forward(&batch);
@@ -85,7 +85,7 @@ fn incremental_decoding_with_a_cache() {
         for step in 0..count {
             let mut batch = Batch::default();
             for (tokens, length) in steps.iter().zip(&mut lengths) {
-                batch.push(&[tokens[step] as u32], *length, None, 0, 0);
+                batch.push(&[tokens[step] as u32], *length, Positions::Linear, None, 0);
                 *length += 1;
             }
             let logits = values(&forward(&batch));
@@ -120,7 +120,7 @@ fn both_file_layouts_hold_the_same_network() {
         for (a, b) in a.linears().into_iter().zip(b.linears()) {
             let (_, inner) = a.weight.shape().unwrap();
             let eye = candle_core::Tensor::eye(inner, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
-            assert_eq!(values(&a.forward(&eye).unwrap()), values(&b.forward(&eye).unwrap()));
+            assert_eq!(values(&a.forward(&eye, &[]).unwrap()), values(&b.forward(&eye, &[]).unwrap()));
         }
     }
 }

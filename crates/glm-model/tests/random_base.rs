@@ -5,7 +5,7 @@ use glm_data::{Batch, Variant};
 use glm_model::glm::layout;
 use glm_model::random_base::RandomBase;
 use glm_model::weights::{FileFormat, WeightFolder};
-use glm_model::{DenseType, GlmConfig, LoadOptions, Network, PastKeyValues, Scheme};
+use glm_model::{AdapterInputs, DenseType, GlmConfig, LoadOptions, Network, Scheme};
 use glm_testkit::fixture;
 use std::path::Path;
 use tempfile::TempDir;
@@ -118,8 +118,8 @@ fn estimates_of_memory_are_what_loading_takes_and_the_network_computes() {
             assert_eq!(layout::bytes(network.config(), scheme, stored), network.bytes() as u64, "{scheme}");
             assert_eq!(layout::parameter_count(network.config()), network.parameter_count() as u64);
             let mut batch = Batch::default();
-            batch.push(&[5, 7, 1999, 0], 0, None, 4, 0);
-            let logits = network.logits(&network.forward(&batch, &PastKeyValues::default()).unwrap()).unwrap();
+            batch.push(&[5, 7, 1999, 0], 0, Positions::Linear, None, 0);
+            let logits = network.logits(&network.forward(&batch, &AdapterInputs::default()).unwrap()).unwrap();
             let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
             assert!(logits.iter().all(|v| v.is_finite()) && logits.iter().any(|v| v.abs() > 1e-3), "{scheme}");
         }

@@ -9,7 +9,7 @@ use crate::error::{Result, TrainError, rows};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use glm_data::{Batch, Rng};
-use glm_model::glm::Pass;
+use glm_model::glm::{BlockInputs, Pass};
 use glm_model::{Network, ops};
 use std::ops::Range;
 
@@ -104,6 +104,7 @@ pub fn accumulate(
     let parameters = adapter.parameters(network);
     let past = past(adapter, batch.segments.len(), rng)?;
     let leaf_of = |i: usize| past.as_ref().map(|p| p.leaves[i].as_tensor());
+    let inputs_of = |i: usize| BlockInputs { past: leaf_of(i), deltas: None };
     let pass = Pass::new(network.config(), batch, past.as_ref().map_or(&[], |p| &p.ranges));
     let blocks = network.blocks();
     let first_kept = blocks.len().saturating_sub(options.kept_blocks);
@@ -115,7 +116,7 @@ pub fn accumulate(
     for (i, block) in blocks.iter().enumerate() {
         // Below the first block nothing trains unless the embedding does, so its input needs no gradient.
         let input = if i == 0 && !embedded.track_op() { x.clone() } else { leaf(&x)? };
-        let y = block.forward(&input, leaf_of(i), &pass, None)?;
+        let y = block.forward(&input, inputs_of(i), &pass, None)?;
         x = y.detach();
         inputs.push(input);
         kept.push((i >= first_kept).then_some(y));
@@ -131,7 +132,7 @@ pub fn accumulate(
     for (i, block) in blocks.iter().enumerate().rev() {
         let y = match kept[i].take() {
             Some(y) => y,
-            None => block.forward(&inputs[i], leaf_of(i), &pass, None)?,
+            None => block.forward(&inputs[i], inputs_of(i), &pass, None)?,
         };
         let store = ops::seeded(&y, &gradient)?.backward()?;
         gradients.add(parameters, &store)?;
@@ -157,7 +158,7 @@ pub fn accumulate(
 ///
 /// # Errors
 /// When shapes do not fit.
-pub fn evaluate(network: &Network, past: &glm_model::PastKeyValues, batch: &Batch) -> Result<Option<Loss>> {
+pub fn evaluate(network: &Network, past: &glm_model::AdapterInputs, batch: &Batch) -> Result<Option<Loss>> {
     let targets = batch.supervised();
     if targets.is_empty() {
         return Ok(None);

@@ -31,6 +31,7 @@ fn rows(golden: &Golden, prefix: &str) -> Vec<TrainRow> {
                 ids: ids[..len].iter().map(|i| *i as u32).collect(),
                 labels: labels[..len].to_vec(),
                 context_len: labels.iter().position(|l| *l != IGNORE_INDEX).unwrap_or(0),
+                positions: glm_data::Positions::Linear,
                 source,
             }
         })

@@ -6,7 +6,7 @@ use super::train::{limited, say};
 use crate::config::RunConfig;
 use glm_data::{DataConfig, EvalRow, Tokenizer, eval_rows};
 use glm_infer::{Engine, EvaluateOptions, Evaluation, SpecialIds, evaluate};
-use glm_model::adapter::{PrefixEncoder, PrefixSlots};
+use glm_model::adapter::{AdapterSlots, PrefixEncoder};
 use glm_train::journal::{Metrics, Split, save_results, split_metrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::Path;
@@ -90,7 +90,7 @@ pub fn answer(
     predictions: Option<&Path>,
     stop: &AtomicBool,
 ) -> anyhow::Result<Evaluation> {
-    let mut prefixes = PrefixSlots::default();
+    let mut prefixes = AdapterSlots::default();
     let slot = encoder.map(|encoder| prefixes.add(encoder)).transpose()?;
     let engine = Engine::new(&base.network, &prefixes, SpecialIds::of(&base.tokenizer));
     let options = EvaluateOptions { batch_size: settings.train.per_device_eval_batch_size, slot, predictions };

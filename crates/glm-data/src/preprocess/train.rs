@@ -7,6 +7,7 @@ use super::walk;
 use crate::batch::{IGNORE_INDEX, TrainRow};
 use crate::config::DataConfig;
 use crate::error::DataError;
+use crate::position::Positions;
 use crate::reader::Rows;
 use crate::tokenizer::Tokenizer;
 
@@ -67,5 +68,5 @@ fn train_row(
         ids.resize(labels.len(), pad);
     }
     outcome.supervised = labels.iter().skip(1).filter(|&&l| l != IGNORE_INDEX).count();
-    (TrainRow { ids, labels, context_len, source }, outcome)
+    (TrainRow { ids, labels, context_len, positions: Positions::Linear, source }, outcome)
 }

@@ -1,14 +1,14 @@
 //! Generation over a packed batch: a frozen network, adapter slots and the rows that are being answered.
 
-mod past;
+mod joined;
 mod running;
 
 pub use running::Running;
 
 use crate::{GenerationConfig, InferError, Result, decode};
-use glm_data::Tokenizer;
+use glm_data::{Positions, Tokenizer};
 use glm_model::Network;
-use glm_model::adapter::PrefixSlots;
+use glm_model::adapter::AdapterSlots;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Most prompt tokens of one forward pass, unless [`Engine::prefill_tokens`] is changed. Longer prompts are taken in
@@ -36,6 +36,8 @@ impl SpecialIds {
 pub struct Request {
     /// Ids of the prompt, special tokens included, without padding.
     pub prompt: Vec<u32>,
+    /// Where its tokens, and those of the answer, stand.
+    pub positions: Positions,
     /// Adapter slot; `None`: the bare base.
     pub slot: Option<usize>,
     /// Most tokens of the answer, its end token included; at least one is always generated.
@@ -59,7 +61,15 @@ impl Request {
     /// padding, so the answer may have `max_length - padded_len` tokens.
     pub fn in_batch(prompt: Vec<u32>, slot: Option<usize>, padded_len: usize, config: &GenerationConfig) -> Self {
         let padded = padded_len > prompt.len();
-        Self { slot, max_new_tokens: config.answer_limit(padded_len), padded, stream: 0, source: 0, prompt }
+        Self {
+            slot,
+            positions: Positions::Linear,
+            max_new_tokens: config.answer_limit(padded_len),
+            padded,
+            stream: 0,
+            source: 0,
+            prompt,
+        }
     }
 }
 
@@ -97,7 +107,7 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Engine<'a> {
     network: &'a Network,
-    prefixes: &'a PrefixSlots,
+    prefixes: &'a AdapterSlots,
     /// Ids that end or pad.
     pub special: SpecialIds,
     /// Most prompt tokens of one forward pass.
@@ -106,7 +116,7 @@ pub struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// Joins the parts; nothing is copied.
-    pub fn new(network: &'a Network, prefixes: &'a PrefixSlots, special: SpecialIds) -> Self {
+    pub fn new(network: &'a Network, prefixes: &'a AdapterSlots, special: SpecialIds) -> Self {
         Self { network, prefixes, special, prefill_tokens: PREFILL_TOKENS }
     }
 

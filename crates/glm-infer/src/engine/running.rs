@@ -1,10 +1,10 @@
 //! Rows that are being answered. A row comes in with its prompt, then with one token a step; both kinds share a forward
 //! pass, so that rows may join and leave at any step.
 
-use super::past::Joined;
+use super::joined::Joined;
 use super::{Answer, Engine, Finish, Request, row_error};
 use crate::{GenerationConfig, InferError, Result, decode};
-use glm_data::{Batch, Rng};
+use glm_data::{Batch, Positions, Rng};
 use glm_model::{KvCache, ops};
 
 /// A batch in progress.
@@ -23,6 +23,7 @@ struct Row {
     source: usize,
     slot: Option<usize>,
     cache: KvCache,
+    positions: Positions,
     /// All that the repetition penalty sees: the pad token where there is padding, the prompt, the answer.
     context: Vec<u32>,
     /// Tokens at the end of `context` that the network has not seen yet.
@@ -59,7 +60,7 @@ impl<'e> Running<'e> {
     /// # Errors
     /// When the prompt is empty.
     pub fn admit(&mut self, index: usize, request: &Request) -> Result<()> {
-        let Request { prompt, slot, max_new_tokens, padded, stream, source } = request;
+        let Request { prompt, positions, slot, max_new_tokens, padded, stream, source } = request;
         if prompt.is_empty() {
             return Err(InferError::EmptyPrompt { row: source + 1 });
         }
@@ -71,6 +72,7 @@ impl<'e> Running<'e> {
             source: *source,
             slot: *slot,
             cache: self.engine.network.new_cache(),
+            positions: *positions,
             context,
             pending: prompt.len(),
             generated: 0,
@@ -93,14 +95,19 @@ impl<'e> Running<'e> {
         let mut budget = self.engine.prefill_tokens.max(1);
         for (i, row) in self.rows.iter_mut().enumerate() {
             // A row that decodes is never held up by the prompts of others.
-            let taken = if row.pending == 1 { 1 } else { row.pending.min(budget) };
+            let taken = match row.pending {
+                1 => 1,
+                // What every token of the context sees cannot be taken in pieces.
+                all if !row.positions.is_causal() => all,
+                many => many.min(budget),
+            };
             if taken == 0 {
                 continue;
             }
             budget = budget.saturating_sub(if row.pending == 1 { 0 } else { taken });
             let first = row.context.len() - row.pending;
             let tokens = &row.context[first..first + taken];
-            batch.push(tokens, row.cache.len(), row.slot, 0, row.source);
+            batch.push(tokens, row.cache.len(), row.positions, row.slot, row.source);
             row.pending -= taken;
             caches.push(&mut row.cache);
             if row.pending == 0 {

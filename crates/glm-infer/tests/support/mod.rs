@@ -3,10 +3,10 @@
 #![allow(dead_code)]
 
 use candle_core::Tensor;
-use glm_data::Batch;
+use glm_data::{Batch, Positions};
 use glm_infer::{Engine, GenerationConfig, Request, SpecialIds};
-use glm_model::adapter::{PrefixConfig, PrefixEncoder, PrefixSlots};
-use glm_model::{LoadOptions, Network, PastKeyValues, Scheme};
+use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder};
+use glm_model::{AdapterInputs, LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture, relative_error};
 use serde_json::Value;
 use std::sync::atomic::AtomicBool;
@@ -50,11 +50,11 @@ pub fn real_rows(golden: &Golden, case: &str) -> Vec<(Vec<u32>, usize)> {
 }
 
 /// Largest relative error over the rows of `case.logits`, compared at real positions.
-pub fn logits_error(network: &Network, past: &PrefixSlots, slot: Option<usize>, golden: &Golden, case: &str) -> f64 {
+pub fn logits_error(network: &Network, past: &AdapterSlots, slot: Option<usize>, golden: &Golden, case: &str) -> f64 {
     let rows = real_rows(golden, case);
     let mut batch = Batch::default();
-    rows.iter().for_each(|(ids, _)| batch.push(ids, 0, slot, ids.len(), 0));
-    let past: PastKeyValues = past.past(&batch.segments).expect("the slot is in use");
+    rows.iter().for_each(|(ids, _)| batch.push(ids, 0, Positions::Linear, slot, 0));
+    let past: AdapterInputs = past.inputs(&batch.segments).expect("the slot is in use");
     let logits = network.logits(&network.forward(&batch, &past).expect("it fits")).expect("it fits");
     let (shape, expected) = golden.floats(&format!("{case}.logits"));
     let error = |(row, (segment, (_, from))): (usize, (&glm_data::Segment, &(Vec<u32>, usize)))| {
@@ -76,7 +76,7 @@ pub fn requests(rows: &[Vec<u32>], pad: u32, slot: Option<usize>, config: &Gener
 
 /// All `greedy*` entries of a `generation` object of a fixture, as transformers gives them: rows that met an end token
 /// are filled up with the pad token.
-pub fn check_greedy(network: &Network, prefixes: &PrefixSlots, slot: Option<usize>, generation: &Value, meta: &Value) {
+pub fn check_greedy(network: &Network, prefixes: &AdapterSlots, slot: Option<usize>, generation: &Value, meta: &Value) {
     let number = |key: &str| meta[key].as_u64().expect("a number") as usize;
     let (most, eos, pad) = (number("max_new_tokens"), number("eos_token_id") as u32, number("pad_token_id") as u32);
     let penalised = GenerationConfig { repetition_penalty: 1.2, ..greedy(most) };

@@ -5,4 +5,4 @@ mod prefix;
 
 pub(crate) use checkpoint::refuse_as_base;
 pub use checkpoint::{PrefixFile, SAFETENSORS_FILE, TORCH_FILE, holds_only_prefix, write_prefix};
-pub use prefix::{PrefixConfig, PrefixEncoder, PrefixSlots};
+pub use prefix::{AdapterSlots, PrefixConfig, PrefixEncoder};

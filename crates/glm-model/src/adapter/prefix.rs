@@ -2,7 +2,7 @@
 //! shift positions, and every token sees all of them.
 
 use crate::config::GlmConfig;
-use crate::glm::PastKeyValues;
+use crate::glm::AdapterInputs;
 use crate::{ModelError, Result, ops};
 use candle_core::{Tensor, Var};
 use glm_data::{Rng, Segment};
@@ -157,13 +157,13 @@ impl PrefixEncoder {
     }
 }
 
-/// Prefixes ready for inference, one a slot.
+/// Adapters ready for inference, one a slot.
 #[derive(Debug, Clone, Default)]
-pub struct PrefixSlots {
+pub struct AdapterSlots {
     slots: Vec<Vec<Tensor>>,
 }
 
-impl PrefixSlots {
+impl AdapterSlots {
     /// Adds a prefix and returns its slot.
     ///
     /// # Errors
@@ -180,11 +180,11 @@ impl PrefixSlots {
         self.slots.get(slot).and_then(|layers| layers.first()).map_or(0, |t| t.dims()[0])
     }
 
-    /// The past rows of a batch whose segments may use different slots or none.
+    /// What the adapters add to a batch whose segments may use different slots or none.
     ///
     /// # Errors
     /// When a segment names a slot that does not exist.
-    pub fn past(&self, segments: &[Segment]) -> Result<PastKeyValues> {
+    pub fn inputs(&self, segments: &[Segment]) -> Result<AdapterInputs> {
         let mut used: Vec<usize> = segments.iter().filter_map(|s| s.slot).collect();
         used.sort_unstable();
         used.dedup();
@@ -205,6 +205,6 @@ impl PrefixSlots {
                 .collect::<Result<_>>()?,
         };
         let range = |slot: Option<usize>| slot.map_or(0..0, |s| offsets[s]..offsets[s] + self.rows(s));
-        Ok(PastKeyValues { layers, ranges: segments.iter().map(|s| range(s.slot)).collect() })
+        Ok(AdapterInputs { past: layers, ranges: segments.iter().map(|s| range(s.slot)).collect(), deltas: Vec::new() })
     }
 }

@@ -1,5 +1,6 @@
 //! One transformer block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
 
+use super::inputs::BlockInputs;
 use super::linear::Linear;
 use super::pass::Pass;
 use crate::ops;
@@ -20,28 +21,27 @@ pub struct Block {
 }
 
 impl Block {
-    /// `x [T, hidden]` → the same shape. `past` holds this block's rows that segments see before their own,
-    /// `[R, key_value]`; `cache` one growing cache a segment, for decoding (no gradient then).
+    /// `x [T, hidden]` → the same shape. `inputs` are what adapters add to this block; `cache` one growing cache a segment, for decoding (no gradient then).
     ///
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(
         &self,
         x: &Tensor,
-        past: Option<&Tensor>,
+        inputs: BlockInputs<'_>,
         pass: &Pass,
         cache: Option<&mut [&mut Vec<f32>]>,
     ) -> Result<Tensor> {
         let h = ops::rms_norm(x, &self.input_norm, self.eps)?;
-        let fused = ops::rope(&self.query_key_value.forward(&h)?, pass.rope())?;
+        let fused = ops::rope(&self.query_key_value.forward(&h, inputs.at(0))?, pass.rope())?;
         let attended = match cache {
-            None => ops::attention(&fused, past, self.shape, pass.spans())?,
-            Some(caches) => ops::attention_cached(&fused, past, self.shape, pass.spans(), caches)?,
+            None => ops::attention(&fused, inputs.past, self.shape, pass.spans())?,
+            Some(caches) => ops::attention_cached(&fused, inputs.past, self.shape, pass.spans(), caches)?,
         };
-        let x = ops::add(x, &self.attention_out.forward(&attended)?)?;
+        let x = ops::add(x, &self.attention_out.forward(&attended, inputs.at(1))?)?;
         let h = ops::rms_norm(&x, &self.post_norm, self.eps)?;
-        let h = ops::swiglu(&self.mlp_in.forward(&h)?)?;
-        ops::add(&x, &self.mlp_out.forward(&h)?)
+        let h = ops::swiglu(&self.mlp_in.forward(&h, inputs.at(2))?)?;
+        ops::add(&x, &self.mlp_out.forward(&h, inputs.at(3))?)
     }
 
     /// The block's linear layers.

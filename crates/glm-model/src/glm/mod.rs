@@ -1,6 +1,7 @@
 //! The one network of the family: embedding, blocks, final norm, output layer. It knows nothing of what trains it.
 
 mod block;
+mod inputs;
 mod kv_cache;
 pub mod layout;
 mod linear;
@@ -8,6 +9,7 @@ mod load;
 mod pass;
 
 pub use block::Block;
+pub use inputs::{AdapterInputs, BlockDeltas, BlockInputs, Delta, SITES};
 pub use kv_cache::KvCache;
 pub use linear::{Linear, Weight};
 pub use load::{LoadOptions, Progress};
@@ -18,17 +20,6 @@ use crate::ops;
 use crate::quant::Scheme;
 use candle_core::{Result, Tensor, Var};
 use glm_data::Batch;
-use std::ops::Range;
-
-/// Rows of keys and values that segments see before their own tokens: one tensor `[R, key_value]` a block, and for
-/// each segment which of the rows.
-#[derive(Debug, Clone, Default)]
-pub struct PastKeyValues {
-    /// One tensor a block; empty when no segment has past rows.
-    pub layers: Vec<Tensor>,
-    /// Rows of each segment.
-    pub ranges: Vec<Range<usize>>,
-}
 
 /// A loaded network.
 #[derive(Debug)]
@@ -119,11 +110,11 @@ impl Network {
     ///
     /// # Errors
     /// When shapes do not fit or an id is outside the vocabulary.
-    pub fn forward(&self, batch: &Batch, past: &PastKeyValues) -> Result<Tensor> {
-        let pass = Pass::new(&self.config, batch, &past.ranges);
+    pub fn forward(&self, batch: &Batch, inputs: &AdapterInputs) -> Result<Tensor> {
+        let pass = Pass::new(&self.config, batch, &inputs.ranges);
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, past.layers.get(i), &pass, None)?;
+            x = block.forward(&x, inputs.block(i), &pass, None)?;
         }
         Ok(x)
     }
@@ -132,12 +123,12 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::forward`], and when there is not one cache a segment.
-    pub fn forward_cached(&self, batch: &Batch, past: &PastKeyValues, caches: &mut [&mut KvCache]) -> Result<Tensor> {
-        let pass = Pass::new(&self.config, batch, &past.ranges);
+    pub fn forward_cached(&self, batch: &Batch, inputs: &AdapterInputs, caches: &mut [&mut KvCache]) -> Result<Tensor> {
+        let pass = Pass::new(&self.config, batch, &inputs.ranges);
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let mut rows: Vec<&mut Vec<f32>> = caches.iter_mut().map(|c| &mut c.layers[i]).collect();
-            x = block.forward(&x, past.layers.get(i), &pass, Some(&mut rows))?;
+            x = block.forward(&x, inputs.block(i), &pass, Some(&mut rows))?;
         }
         Ok(x)
     }

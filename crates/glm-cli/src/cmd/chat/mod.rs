@@ -11,7 +11,7 @@ use crate::config::ChatSettings;
 use anyhow::Context;
 use glm_data::Tokenizer;
 use glm_infer::{Engine, GenerationConfig, InferError, Request, SpecialIds};
-use glm_model::adapter::PrefixSlots;
+use glm_model::adapter::AdapterSlots;
 use history::History;
 use input::{Event, Input};
 use messages::Messages;
@@ -31,7 +31,7 @@ const PREFILL_TOKENS: usize = 256;
 pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
     let loaded = base::load(&settings.base, settings.adapter.as_ref())?;
-    let mut prefixes = PrefixSlots::default();
+    let mut prefixes = AdapterSlots::default();
     let mut with = String::new();
     let mut slot = None;
     if let Some(prefix) = &loaded.prefix {

@@ -2,8 +2,8 @@
 
 use crate::Result;
 use glm_data::Segment;
-use glm_model::PastKeyValues;
-use glm_model::adapter::PrefixSlots;
+use glm_model::AdapterInputs;
+use glm_model::adapter::AdapterSlots;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -11,19 +11,19 @@ use std::ops::Range;
 /// so it is done again only when a slot comes in, not at every token and not when one goes out.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
-    past: PastKeyValues,
+    past: AdapterInputs,
     slots: BTreeMap<usize, Range<usize>>,
 }
 
 impl Joined {
     /// The past rows for these segments.
-    pub(super) fn past(&mut self, prefixes: &PrefixSlots, segments: &[Segment]) -> Result<&PastKeyValues> {
+    pub(super) fn past(&mut self, prefixes: &AdapterSlots, segments: &[Segment]) -> Result<&AdapterInputs> {
         let known = |segment: &Segment| segment.slot.is_none_or(|slot| self.slots.contains_key(&slot));
         if segments.iter().all(known) {
             let range = |segment: &Segment| segment.slot.map_or(0..0, |slot| self.slots[&slot].clone());
             self.past.ranges = segments.iter().map(range).collect();
         } else {
-            self.past = prefixes.past(segments)?;
+            self.past = prefixes.inputs(segments)?;
             let placed = segments.iter().zip(&self.past.ranges);
             self.slots = placed.filter_map(|(segment, range)| Some((segment.slot?, range.clone()))).collect();
         }
