@@ -301,12 +301,13 @@ impl Running<'_> {
         for (_, var) in self.parameters {
             values.push(ops::with_floats(var.as_tensor(), <[f32]>::to_vec)?);
         }
+        let norms = Norms::from(self.trainer.network.config().knobs.norm);
         let mut slices: Vec<ParamSlice<'_>> = self
             .parameters
             .iter()
             .zip(&mut values)
             .zip(self.gradients.slices())
-            .map(|(((name, _), value), grad)| ParamSlice { name, value, grad, decay: decays(name, Norms::RmsNorm) })
+            .map(|(((name, _), value), grad)| ParamSlice { name, value, grad, decay: decays(name, norms) })
             .collect();
         self.optimizer.step(rate, &mut slices)?;
         for ((_, var), values) in self.parameters.iter().zip(values) {
