@@ -2,7 +2,8 @@
 
 use super::site::Site;
 use crate::config::GlmConfig;
-use crate::glm::{BlockDeltas, Delta, SITES};
+use crate::glm::{BlockDeltas, Delta};
+use crate::ops::Dropout;
 use crate::{ModelError, Result, ops};
 use candle_core::{Tensor, Var};
 use glm_data::Rng;
@@ -187,12 +188,28 @@ impl LoraAdapter {
         [0, 1].map(|part| self.parameters[2 * index + part].1.as_tensor())
     }
 
-    /// What the adapter adds, one entry a block, on the tape; without dropout.
+    /// What the adapter adds, one entry a block, off the tape.
     pub fn deltas(&self) -> Vec<BlockDeltas> {
-        let mut blocks: Vec<BlockDeltas> = (0..self.layers).map(|_| [(); SITES].map(|()| Vec::new())).collect();
+        self.additions(|index| self.pair(index).map(Tensor::detach), |_| None)
+    }
+
+    /// What it adds in training, on the tape, with the dropout of one micro batch.
+    pub fn training_deltas(&self, rng: &mut Rng) -> Vec<BlockDeltas> {
+        let (rate, seed) = (self.config.dropout, rng.next_u64());
+        let mask = |index: usize| Dropout { rate, seed: Rng::with_stream(seed, index as u64).next_u64() };
+        self.additions(|index| self.pair(index).map(Tensor::clone), |index| (rate > 0.0).then(|| mask(index)))
+    }
+
+    fn additions(
+        &self,
+        pair: impl Fn(usize) -> [Tensor; 2],
+        dropout: impl Fn(usize) -> Option<Dropout>,
+    ) -> Vec<BlockDeltas> {
+        let mut blocks: Vec<BlockDeltas> = (0..self.layers).map(|_| BlockDeltas::default()).collect();
         for (index, (layer, site)) in self.places.iter().enumerate() {
-            let [a, b] = self.pair(index).map(Tensor::clone);
-            blocks[*layer][site.index()].push(Delta { a, b, scale: self.config.scale(), rows: None });
+            let [a, b] = pair(index);
+            let delta = Delta { a, b, scale: self.config.scale(), rows: None, dropout: dropout(index) };
+            blocks[*layer][site.index()].push(delta);
         }
         blocks
     }
