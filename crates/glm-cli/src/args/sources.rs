@@ -50,7 +50,11 @@ impl<K: KeySet> Given<K> {
         if let Some(before) = self.sources.get(key)
             && (before.name != name && before.source == *source && before.text != text)
         {
-            refuse!("{place} {text} and --{} {} are two names of one setting: give one of them", before.name, before.text);
+            refuse!(
+                "{place} {text} and --{} {} are two names of one setting: give one of them",
+                before.name,
+                before.text
+            );
         }
         match self.keys.set(key, text) {
             Some(Ok(())) => {

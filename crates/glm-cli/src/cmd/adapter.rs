@@ -2,12 +2,13 @@
 
 use crate::config::adapter::AdapterConfig;
 use anyhow::{Context, bail};
-use candle_core::Var;
 use glm_data::Rng;
-use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder, PrefixFile};
+use glm_model::adapter::{
+    AdapterSlots, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder, PrefixFile, parse_targets,
+};
 use glm_model::{GlmConfig, Network};
 use glm_train::{Adapter, memory};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// An adapter from files.
@@ -56,9 +57,24 @@ pub fn fresh(settings: &AdapterConfig, network: &Network, seed: u64, rows: usize
             let encoder = PrefixEncoder::new(sizes, &mut Rng::with_stream(seed, 0))?;
             Ok(Adapter::Prefix { encoder, dropout: *dropout })
         }
-        AdapterConfig::Full => Ok(Adapter::Full),
         AdapterConfig::Ptuning { .. } => bail!("--pre_seq_len is missing"),
-        AdapterConfig::Lora { .. } | AdapterConfig::Freeze { .. } | AdapterConfig::FromFile { .. } => bail!("--init_from is missing"),
+        AdapterConfig::Lora { rank, alpha, dropout, target, use_rslora, .. } => {
+            let usual = LoraConfig::default();
+            let config = LoraConfig {
+                rank: rank.unwrap_or(usual.rank),
+                alpha: alpha.unwrap_or(usual.alpha),
+                dropout: dropout.unwrap_or(usual.dropout),
+                use_rslora: use_rslora.unwrap_or(usual.use_rslora),
+                targets: target.as_deref().map_or(Ok(usual.targets), |names| parse_targets(names, base))?,
+                ..LoraConfig::default()
+            };
+            Ok(Adapter::Lora(LoraAdapter::new(config, base, &mut Rng::with_stream(seed, 0))?))
+        }
+        AdapterConfig::Full => Ok(Adapter::Full),
+        AdapterConfig::Freeze { .. } => {
+            bail!("--method freeze is not built yet: train LoRA (--method lora) or all weights")
+        }
+        AdapterConfig::FromFile { .. } => bail!("--init_from is missing"),
     }
 }
 
@@ -88,6 +104,18 @@ pub fn describe(adapter: &Adapter, network: &Network, origin: &str) -> String {
             let projection = if sizes.prefix_projection { " with projection" } else { "" };
             format!("prefix: {} × {} layers{projection}, {origin}", sizes.pre_seq_len, sizes.num_layers)
         }
+        Adapter::Lora(lora) => {
+            let config = lora.config();
+            let targets: Vec<&str> = config.targets.iter().map(|site| site.name()).collect();
+            let layers = config.layers.as_ref().map_or(lora.num_layers(), BTreeSet::len);
+            format!(
+                "lora: rank {}, alpha {} on {} × {layers} layers, {origin}, {} trainable",
+                config.rank,
+                config.alpha,
+                targets.join(", "),
+                adapter.parameter_count(network)
+            )
+        }
         Adapter::Full => format!("all weights: {} tensors in f32, from the base", network.parameters().len()),
     }
 }
@@ -99,18 +127,49 @@ pub fn describe(adapter: &Adapter, network: &Network, origin: &str) -> String {
 pub fn add(slots: &mut AdapterSlots, adapter: Option<&Adapter>) -> anyhow::Result<Option<usize>> {
     Ok(match adapter {
         Some(Adapter::Prefix { encoder, .. }) => Some(slots.add(encoder)?),
+        Some(Adapter::Lora(lora)) => Some(slots.add_lora(lora)),
         Some(Adapter::Full) | None => None,
     })
 }
 
-/// The values of an adapter's tensors, one after another; none for a base that trains, which is compared with its files.
+/// A copy with tensors of its own.
+///
+/// # Errors
+/// When memory runs out.
+pub fn copy(adapter: &Adapter, base: &GlmConfig) -> anyhow::Result<Adapter> {
+    let mut values = values(adapter)?.into_iter();
+    let mut next = || values.next().unwrap_or_default();
+    Ok(match adapter {
+        Adapter::Prefix { encoder, dropout } => {
+            let encoder = PrefixEncoder::from_values(*encoder.config(), |_, _| next())?;
+            Adapter::Prefix { encoder, dropout: *dropout }
+        }
+        Adapter::Lora(lora) => {
+            let (config, places) = (lora.config().clone(), lora.places().to_vec());
+            Adapter::Lora(LoraAdapter::from_values(config, base, places, |_, _| next())?)
+        }
+        Adapter::Full => Adapter::Full,
+    })
+}
+
+/// The values of an adapter's tensors; none for a base that trains, which is compared with its files.
 ///
 /// # Errors
 /// When memory runs out.
 pub fn values(adapter: &Adapter) -> anyhow::Result<Vec<Vec<f32>>> {
-    let parameters: &[(String, Var)] = match adapter {
+    let parameters = match adapter {
         Adapter::Prefix { encoder, .. } => encoder.parameters(),
+        Adapter::Lora(lora) => lora.parameters(),
         Adapter::Full => &[],
     };
     parameters.iter().map(|(_, var)| Ok(var.as_tensor().flatten_all()?.to_vec1::<f32>()?)).collect()
+}
+
+/// An adapter from files, without settings to compare it with.
+///
+/// # Errors
+/// Names the files and what is wrong with them.
+pub fn reopen(files: &Path, base: &GlmConfig) -> anyhow::Result<Adapter> {
+    let any = AdapterConfig::FromFile { init_from: files.to_path_buf(), prefix_dropout: 0.0 };
+    Ok(open_files(&any, files, base)?.adapter)
 }

@@ -117,7 +117,10 @@ fn method(
         Method::Ptuning => lora,
         Method::Lora => prefix,
         Method::None if do_train => {
-            refuse!("{} none trains nothing: leave out --do_train, or choose ptuning, lora or full", given.place("method"))
+            refuse!(
+                "{} none trains nothing: leave out --do_train, or choose ptuning, lora or full",
+                given.place("method")
+            )
         }
         Method::Full | Method::Freeze | Method::None => {
             prefix.or(lora).or_else(|| given.has("init_from").then_some("init_from"))
@@ -157,7 +160,9 @@ fn check_full(given: &Given<TrainKeys>) -> Result<(), UsageError> {
     {
         let how = match given.keys.method.method {
             Some(_) => format!("{} asks for it", given.place("method")),
-            None => "without --pre_seq_len, --method or a --lora_ key all weights train, as in the official script".into(),
+            None => {
+                "without --pre_seq_len, --method or a --lora_ key all weights train, as in the official script".into()
+            }
         };
         refuse!(
             "{}: weights that train cannot be held in INT4 or INT8 ({how}). Leave it out, or train an adapter over the \

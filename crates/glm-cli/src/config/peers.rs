@@ -54,7 +54,8 @@ pub fn is_chatglm_tuning(given: &Given<TrainKeys>) -> bool {
 pub fn method_without_keys(given: &Given<TrainKeys>, remarks: &mut Vec<Remark>) -> Method {
     if is_chatglm_tuning(given) && given.keys.legacy.deepspeed.is_none() {
         remarks.push(Remark::Note(
-            "LoRA is trained, as by train_lora.py: --pre_seq_len trains a prefix instead, --method full all weights".into(),
+            "LoRA is trained, as by train_lora.py: --pre_seq_len trains a prefix instead, --method full all weights"
+                .into(),
         ));
         return Method::Lora;
     }

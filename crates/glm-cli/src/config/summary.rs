@@ -8,8 +8,10 @@ impl RunConfig {
     /// What will run, in a few lines.
     pub fn summary(&self) -> String {
         let mut lines = vec![format!("base     {}", self.base.describe())];
-        lines
-            .push(format!("adapter  {}", self.adapter.as_ref().map_or("none, the bare base".into(), AdapterConfig::describe)));
+        lines.push(format!(
+            "adapter  {}",
+            self.adapter.as_ref().map_or("none, the bare base".into(), AdapterConfig::describe)
+        ));
         if self.do_train {
             lines.push(format!("train    {}", self.describe_training()));
         }

@@ -46,8 +46,8 @@ pub fn train(
         _ => base.network.parameter_count() + trainable,
     };
     eprintln!("trainable: {trainable} of {all} parameters ({:.4} %)", 100.0 * trainable as f64 / all as f64);
-    let began_with = adapter::values(adapter)?;
-    let writer = CheckpointWriter::new(settings, base, adapter, fingerprint_file(&train.rows.file)?)?;
+    let began_with = adapter::copy(adapter, base.network.config())?;
+    let writer = CheckpointWriter::new(settings, base, adapter, fingerprint_file(&train.rows.file)?);
     let save = |folder: &Path| writer.write(folder);
     let mut progress = TrainProgress::new(settings.progress);
     let outcome = Trainer {

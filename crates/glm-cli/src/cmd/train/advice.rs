@@ -1,9 +1,9 @@
 //! What usually goes wrong with such settings, said before hours are spent.
 
 use super::rows::Samples;
+use crate::config::RunConfig;
 use crate::config::adapter::AdapterConfig;
 use crate::config::advice::{Trains, learning_rate};
-use crate::config::RunConfig;
 use glm_train::schedule::RunLength;
 use glm_train::{Adapter, IntervalStrategy};
 
@@ -16,6 +16,7 @@ pub fn advise(settings: &RunConfig, adapter: &Adapter, train: &Samples) -> anyho
     let length = RunLength::new(train.samples.len(), config)?;
     let trains = match adapter {
         Adapter::Prefix { .. } => Trains::Prefix,
+        Adapter::Lora(_) => Trains::Lora,
         Adapter::Full => Trains::Weights,
     };
     // Otherwise it was said when the flags were read.

@@ -30,9 +30,10 @@ pub const INTERRUPTED: i32 = 130;
 /// Names the file, line, tensor or flag, and what to do.
 pub fn run(settings: RunConfig) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
-    let stop = signals::stop_flag()?;
     // Rows are read before the base: a broken row should not cost the time of loading twelve gigabytes.
     let prepared = base::prepare(&settings.base, settings.adapter.as_ref())?;
+    // Not earlier: a download is to end at the first signal.
+    let stop = signals::stop_flag()?;
     let data = Data::read(&settings, &prepared.tokenizer)?;
     let base = prepared.load(settings.progress)?;
     work(&settings, &base, &data, &stop)?;
@@ -86,7 +87,9 @@ fn what_trains(settings: &RunConfig, base: &Loaded) -> anyhow::Result<Option<Ada
     let Some(config) = &settings.adapter else { return Ok(None) };
     let (adapter, origin) = match (&base.adapter, config.init_from()) {
         // A copy, so that the base could be trained on once more.
-        (Some(opened), Some(files)) => (adapter::copy(opened)?, format!("from {}", files.display())),
+        (Some(opened), Some(files)) => {
+            (adapter::copy(opened, base.network.config())?, format!("from {}", files.display()))
+        }
         _ => {
             let rows = settings.train.per_device_train_batch_size;
             let origin = if settings.resume.is_some() { "fresh unless resumed" } else { "fresh" };
@@ -113,4 +116,3 @@ fn lock(output: &Path) -> anyhow::Result<File> {
         Err(TryLockError::Error(_)) => Ok(file),
     }
 }
-
