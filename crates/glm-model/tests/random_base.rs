@@ -1,7 +1,7 @@
 //! Random bases: the same values whatever the layout and the number of threads, and a network that computes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
-use glm_data::{Batch, Variant};
+use glm_data::{Batch, Positions, Variant};
 use glm_model::glm::layout;
 use glm_model::random_base::RandomBase;
 use glm_model::weights::{FileFormat, WeightFolder};
