@@ -3,6 +3,7 @@
 mod args;
 mod cmd;
 mod config;
+mod hub;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -130,7 +130,7 @@ fn contradictions_are_errors() {
 #[test]
 fn missing_files_are_named_before_anything_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
-    refused_in(folder.path(), LEAST, &["--model_name_or_path base: there is no such folder", "Nothing is downloaded"]);
+    refused_in(folder.path(), LEAST, &["--model_name_or_path base: there is no such folder", "owner/name"]);
     fs::create_dir(folder.path().join("base")).unwrap();
     refused_in(folder.path(), LEAST, &["--train_file rows.json: there is no such file"]);
     fs::write(folder.path().join("rows.json"), "{}").unwrap();

@@ -2,13 +2,14 @@
 
 use crate::args::types::BaseDtype;
 use crate::config::base::{AdapterConfig, BaseConfig, Quantization};
+use crate::hub;
 use anyhow::{Context, bail};
 use glm_data::Tokenizer;
 use glm_model::adapter::{PrefixEncoder, PrefixFile};
 use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Vocabulary in the folder of a base.
 const TOKENIZER: &str = "tokenizer.model";
@@ -16,6 +17,8 @@ const TOKENIZER: &str = "tokenizer.model";
 /// A base with its vocabulary, and the prefix of a checkpoint.
 #[derive(Debug)]
 pub struct Loaded {
+    /// Folder that it was loaded from.
+    pub folder: PathBuf,
     /// The base, frozen.
     pub network: Network,
     /// Its vocabulary.
@@ -27,6 +30,7 @@ pub struct Loaded {
 /// What is small and is read first, so that nothing large is loaded in vain.
 pub struct Prepared<'a> {
     base: &'a BaseConfig,
+    folder: PathBuf,
     /// The vocabulary.
     pub tokenizer: Tokenizer,
     prefix: Option<PrefixEncoder>,
@@ -34,13 +38,14 @@ pub struct Prepared<'a> {
     trained_on: BTreeMap<String, String>,
 }
 
-/// Reads the configuration, the vocabulary and, when `adapter` names a checkpoint, the prefix, and compares them.
+/// Finds the base, downloading it if need be, reads the configuration, the vocabulary and, when `adapter` names a checkpoint, the prefix, and compares them.
 ///
 /// # Errors
 /// Names the file, what was expected, what was found and what to do.
 pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Result<Prepared<'a>> {
-    let config = GlmConfig::read(&base.path)?;
-    let tokenizer = tokenizer(&base.path, &config)?;
+    let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
+    let config = GlmConfig::read(&folder)?;
+    let tokenizer = tokenizer(&folder, &config)?;
     let (prefix, trained_on) = match adapter {
         Some(AdapterConfig { checkpoint: Some(checkpoint), pre_seq_len, prefix_projection }) => {
             let file = PrefixFile::open(checkpoint).context("--ptuning_checkpoint")?;
@@ -49,7 +54,7 @@ pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> any
         }
         _ => (None, BTreeMap::new()),
     };
-    Ok(Prepared { base, tokenizer, prefix, trained_on })
+    Ok(Prepared { base, folder, tokenizer, prefix, trained_on })
 }
 
 impl Prepared<'_> {
@@ -64,13 +69,13 @@ impl Prepared<'_> {
             bar.set_style(style.progress_chars("━╸─"));
         }
         let options = LoadOptions { scheme: scheme(self.base), trainable: false };
-        let network = Network::load(&self.base.path, options, &mut |done, total| {
+        let network = Network::load(&self.folder, options, &mut |done, total| {
             bar.set_length(total);
             bar.set_position(done);
         })?;
         bar.finish_and_clear();
         warn_of_another_base(&self.trained_on, &network);
-        Ok(Loaded { network, tokenizer: self.tokenizer, prefix: self.prefix })
+        Ok(Loaded { folder: self.folder, network, tokenizer: self.tokenizer, prefix: self.prefix })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a prefix checkpoint holds besides the loop's own files: the prefix twice, the base's configuration as the
 //! official script saves it, and the tokenizer, so that the folder is self-describing.
 
+use super::base::Loaded;
 use crate::config::RunConfig;
 use anyhow::Context;
 use glm_model::Network;
@@ -23,7 +24,8 @@ pub struct CheckpointWriter<'a> {
 
 impl<'a> CheckpointWriter<'a> {
     /// Prepares what is the same in every checkpoint.
-    pub fn new(settings: &'a RunConfig, network: &Network, encoder: &'a PrefixEncoder, data_sha256: String) -> Self {
+    pub fn new(settings: &RunConfig, base: &'a Loaded, encoder: &'a PrefixEncoder, data_sha256: String) -> Self {
+        let network = &base.network;
         let sizes = encoder.config();
         let mut config = network.config().raw.clone();
         config.insert("pre_seq_len".into(), json!(sizes.pre_seq_len));
@@ -60,7 +62,7 @@ impl<'a> CheckpointWriter<'a> {
             ("seed", settings.train.seed.to_string()),
         ];
         Self {
-            base: &settings.base.path,
+            base: &base.folder,
             encoder,
             config_json: format!("{:#}\n", Value::Object(config)),
             metadata: metadata.into_iter().map(|(key, value): (&str, String)| (key.to_owned(), value)).collect(),

@@ -30,9 +30,10 @@ pub const INTERRUPTED: i32 = 130;
 /// Names the file, line, tensor or flag, and what to do.
 pub fn run(settings: RunConfig) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
-    let stop = signals::stop_flag()?;
     // Rows are read before the base: a broken row should not cost the time of loading twelve gigabytes.
     let prepared = base::prepare(&settings.base, settings.adapter.as_ref())?;
+    // Not earlier: a download is to end at the first signal.
+    let stop = signals::stop_flag()?;
     let data = Data::read(&settings, &prepared.tokenizer)?;
     let base = prepared.load(settings.progress)?;
     work(&settings, &base, &data, &stop)?;
@@ -212,7 +213,7 @@ fn train_adapter(
     let all = base.network.parameter_count() + trainable;
     eprintln!("trainable: {trainable} of {all} parameters ({:.4} %)", 100.0 * trainable as f64 / all as f64);
     let began_with = copy(encoder)?;
-    let writer = CheckpointWriter::new(settings, &base.network, encoder, fingerprint_file(&train.rows.file)?);
+    let writer = CheckpointWriter::new(settings, base, encoder, fingerprint_file(&train.rows.file)?);
     let save = |folder: &Path| writer.write(folder);
     let adapter = Adapter::Prefix { encoder: encoder.clone(), dropout: settings.prefix_dropout };
     let mut progress = TrainProgress::new(settings.progress);

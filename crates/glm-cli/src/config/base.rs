@@ -9,6 +9,7 @@ use crate::args::model::{BaseArgs, ModelArgs};
 use crate::args::sources::Given;
 use crate::args::types::{BaseDtype, Bits, Group};
 use crate::args::usage::{UsageError, refuse};
+use crate::hub::{HubConfig, check_revision};
 
 /// How the four linear layers of every block are quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +41,11 @@ impl Quantization {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BaseConfig {
-    /// Folder of the base.
+    /// Folder of the base, or its name on the hub.
     pub path: PathBuf,
+    /// Where a name on the hub comes from.
+    #[serde(default)]
+    pub hub: HubConfig,
     /// Number format of a base that is not quantized.
     pub dtype: BaseDtype,
     /// Quantization asked for; `None`: as the folder has it.
@@ -55,7 +59,16 @@ impl BaseConfig {
     /// When no base is named, or the quantization keys contradict each other.
     pub fn new<K: KeySet>(given: &Given<K>, model: &ModelArgs, base: &BaseArgs) -> Result<Self, UsageError> {
         let Some(path) = model.model_name_or_path.clone() else {
-            refuse!("--model_name_or_path is missing: give the folder of the base model");
+            refuse!("--model_name_or_path is missing: give the folder of the base model, or its name on the hub");
+        };
+        if let Err(expected) = check_revision(&model.model_revision) {
+            refuse!("{}: {expected}", given.place("model_revision"));
+        }
+        let hub = HubConfig {
+            cache_dir: model.cache_dir.clone(),
+            revision: model.model_revision.clone(),
+            use_auth_token: model.use_auth_token,
+            offline: base.offline,
         };
         let quantization = match (model.quantization_bit, base.quantization_group) {
             (None, None) => None,
@@ -68,7 +81,7 @@ impl BaseConfig {
                 refuse!("{} needs --quantization_bit 4: only INT4 has groups", given.place("quantization_group"))
             }
         };
-        Ok(Self { path, dtype: base.base_dtype, quantization })
+        Ok(Self { path, hub, dtype: base.base_dtype, quantization })
     }
 
     /// A few words for people.

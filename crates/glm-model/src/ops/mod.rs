@@ -5,6 +5,7 @@
 mod arithmetic;
 mod attention;
 mod cross_entropy;
+mod dropout;
 mod frozen_linear;
 mod rms_norm;
 mod rope;
@@ -13,6 +14,7 @@ mod swiglu;
 pub use arithmetic::{add, seeded};
 pub use attention::{Span, attention, attention_cached};
 pub use cross_entropy::{cross_entropy, token_losses};
+pub use dropout::{Dropout, dropout};
 pub use frozen_linear::frozen_linear;
 pub use rms_norm::rms_norm;
 pub use rope::{RopeTable, rope};
