@@ -111,9 +111,7 @@ fn an_answer_that_repeats_itself_ends_when_the_rule_says_so() {
     let rule = RepetitionRule { times: 2, max_period: 16, min_tokens: 0 };
     let mut ended = 0;
     let plain = room.answers(&greedy(64));
-    for (answer, plain) in
-        room.answers(&GenerationConfig { repetition: Some(rule), ..greedy(64) }).iter().zip(&plain)
-    {
+    for (answer, plain) in room.answers(&GenerationConfig { repetition: Some(rule), ..greedy(64) }).iter().zip(&plain) {
         let end = (1..=plain.tokens.len()).find(|n| rule.applies(&plain.tokens[..*n]));
         match end {
             Some(end) => {
