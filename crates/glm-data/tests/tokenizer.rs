@@ -4,17 +4,33 @@
 
 mod common;
 
-use common::{cases, ids, list, optional, text};
-use glm_data::{Tokenizer, Variant};
+use common::{cases, chatglm3, encode_cases, ids, list, optional, text};
+use glm_data::prompt::Role;
+use glm_data::{StreamDecoder, Tokenizer, Variant};
 use glm_testkit::{fixture, json};
 use proptest::prelude::*;
 use serde_json::Value;
 
-fn streamed(tokenizer: &Tokenizer, ids: &[u32]) -> String {
-    let mut stream = tokenizer.stream();
+fn streamed(mut stream: StreamDecoder<'_>, ids: &[u32]) -> String {
     let mut text: String = ids.iter().map(|&id| stream.push(id)).collect();
     text.push_str(&stream.finish());
     text
+}
+
+/// Whether `text` names a token that ChatGLM-6B's official class finds in a text.
+fn names_a_symbol(text: &str, golden: &Value) -> bool {
+    let names = golden["special_ids"].as_object();
+    names.is_some_and(|names| text.contains("<|blank_") || names.keys().any(|name| text.contains(name)))
+}
+
+fn check_decoding(tokenizer: &Tokenizer, entry: &Value, ids: &[u32], key: &str, skip_key: &str) {
+    let expected = text(&entry[key]);
+    assert_eq!(tokenizer.decode(ids), expected, "{key} of {ids:?}");
+    assert_eq!(streamed(tokenizer.stream(), ids), expected, "streamed {key} of {ids:?}");
+    if let Some(expected) = entry[skip_key].as_str() {
+        assert_eq!(tokenizer.decode_skipping_specials(ids), expected, "{skip_key} of {ids:?}");
+        assert_eq!(streamed(tokenizer.stream_skipping_specials(), ids), expected, "streamed {skip_key} of {ids:?}");
+    }
 }
 
 fn check_strings(tokenizer: &Tokenizer, golden: &Value) {
@@ -22,42 +38,79 @@ fn check_strings(tokenizer: &Tokenizer, golden: &Value) {
         let string = text(&entry["text"]);
         let plain = ids(&entry["ids"]);
         let special = ids(&entry["ids_special"]);
-        assert_eq!(tokenizer.encode(string), plain, "{string:?}");
-        assert_eq!(tokenizer.encode_prompt(string), special, "{string:?}");
-        for (ids, key) in [(&plain, "decode"), (&special, "decode_special")] {
-            assert_eq!(tokenizer.decode(ids), text(&entry[key]), "{key} of {string:?}");
-            assert_eq!(streamed(tokenizer, ids), text(&entry[key]), "streamed {key} of {string:?}");
+        if tokenizer.variant() == Variant::ChatGlm {
+            assert_eq!(tokenizer.encode_with_specials(string), plain, "{string:?}");
         }
+        // In our default mode the names of special tokens are ordinary characters.
+        if !names_a_symbol(string, golden) {
+            assert_eq!(tokenizer.encode(string), plain, "{string:?}");
+            assert_eq!(tokenizer.encode_prompt(string), special, "{string:?}");
+        }
+        check_decoding(tokenizer, entry, &plain, "decode", "decode_skip");
+        check_decoding(tokenizer, entry, &special, "decode_special", "decode_special_skip");
     }
 }
 
 #[test]
 fn every_golden_string_encodes_and_decodes_the_same() {
-    for (folder, tokenizer) in cases() {
-        let golden = json(&format!("{folder}/encode.json"));
+    for (path, tokenizer) in encode_cases() {
+        let golden = json(&path);
         check_strings(&tokenizer, &golden);
         for entry in list(&golden, "decode_only") {
-            let ids = ids(&entry["ids"]);
-            assert_eq!(tokenizer.decode(&ids), text(&entry["decode"]), "{folder}: {ids:?}");
-            assert_eq!(streamed(&tokenizer, &ids), text(&entry["decode"]), "{folder}: {ids:?}");
+            check_decoding(&tokenizer, entry, &ids(&entry["ids"]), "decode", "decode_skip");
         }
-        if let Some(golden) = optional(&format!("{folder}/encode-adgen.json")) {
+        let adgen = format!("{}/encode-adgen.json", path.split('/').next().unwrap());
+        if tokenizer.image_tokens() == 0
+            && let Some(golden) = optional(&adgen)
+        {
             check_strings(&tokenizer, &golden);
         }
     }
 }
 
 #[test]
-fn special_ids_follow_the_pieces() {
-    for (folder, tokenizer) in cases() {
-        let info = json(&format!("{folder}/encode.json"))["info"].clone();
-        assert_eq!(tokenizer.vocab_size() as u64, info["vocab_size"], "{folder}");
-        assert_eq!(u64::from(tokenizer.pad_id()), info["pad_token_id"], "{folder}");
-        assert_eq!(u64::from(tokenizer.eos_id()), info["eos_token_id"], "{folder}");
-        let last = tokenizer.vocab_size() as u32 - 1;
+fn role_tokens_in_text_when_they_are_asked_for() {
+    let Some(tokenizer) = chatglm3() else { return };
+    for entry in list(&json("glm3-tokenizer/encode.json"), "strings_encode_special_tokens") {
+        let (string, plain) = (text(&entry["text"]), ids(&entry["ids"]));
+        assert_eq!(tokenizer.encode_with_specials(string), plain, "{string:?}");
+        let prompt = [&tokenizer.prompt_specials(), &plain[..]].concat();
+        assert_eq!(prompt, ids(&entry["ids_special"]), "{string:?}");
+        check_decoding(&tokenizer, entry, &plain, "decode", "decode_skip");
+        check_decoding(&tokenizer, entry, &prompt, "decode_special", "decode_special_skip");
+    }
+}
+
+#[test]
+fn special_ids_are_the_official_ones() {
+    for (path, tokenizer) in encode_cases() {
+        let golden = json(&path);
+        let info = &golden["info"];
+        assert_eq!(tokenizer.vocab_size() as u64, info["vocab_size"], "{path}");
+        assert_eq!(u64::from(tokenizer.pad_id()), info["pad_token_id"], "{path}");
+        assert_eq!(u64::from(tokenizer.eos_id()), info["eos_token_id"], "{path}");
+        assert_eq!(tokenizer.eos_ids()[0], tokenizer.eos_id());
         let specials =
             [tokenizer.mask_id(), tokenizer.gmask_id(), tokenizer.smask_id(), tokenizer.sop_id(), tokenizer.eop_id()];
-        assert_eq!(specials, [last - 4, last - 3, last - 2, last - 1, last], "{folder}");
+        let last = tokenizer.vocab_size() as u32 - 1;
+        match tokenizer.variant() {
+            Variant::ChatGlm => {
+                let names = ["[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>"];
+                assert_eq!(specials.map(u64::from), names.map(|name| golden["special_ids"][name].as_u64().unwrap()));
+                assert_eq!(tokenizer.eos_ids(), [tokenizer.eop_id()]);
+            }
+            Variant::ChatGlm2 => {
+                assert_eq!(specials, [last - 4, last - 3, last - 2, last - 1, last], "{path}");
+                assert_eq!(tokenizer.eos_ids().len(), 1);
+            }
+            Variant::ChatGlm3 => {
+                assert_eq!(specials, [last - 8, last - 7, last - 6, last - 5, last - 4], "{path}");
+                let roles = Role::ALL.map(|role| tokenizer.role_id(role).unwrap());
+                assert_eq!(roles, [last - 3, last - 2, last - 1, last]);
+                assert_eq!(tokenizer.eos_ids()[1..], [last - 2, last]);
+                assert_eq!(tokenizer.decode(&roles[1..2]), "<|user|>");
+            }
+        }
         // Rows of the embedding beyond the vocabulary have no text.
         assert_eq!(tokenizer.decode(&[last + 1, u32::MAX]), "");
     }
@@ -139,7 +192,7 @@ fn random_texts_come_back_and_random_ids_stream_as_they_decode() {
         let id = prop_oneof![0..260u32, 0..tokenizer.vocab_size() as u32 + 3];
         runner
             .run(&prop::collection::vec(id, 0..60), |ids| {
-                prop_assert_eq!(streamed(&tokenizer, &ids), tokenizer.decode(&ids));
+                prop_assert_eq!(streamed(tokenizer.stream(), &ids), tokenizer.decode(&ids));
                 Ok(())
             })
             .unwrap();

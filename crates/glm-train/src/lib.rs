@@ -1,7 +1,6 @@
 //! The training loop of glmtune: optimizer, schedules, checkpoints, journal.
 
 mod adapter;
-pub mod atomic;
 pub mod clip;
 mod config;
 mod error;
@@ -16,4 +15,5 @@ pub mod trainer;
 pub use adapter::Adapter;
 pub use config::{Checkpointing, IntervalStrategy, Optim, SchedulerType, TrainConfig};
 pub use error::{Result, TrainError};
+pub use glm_model::atomic;
 pub use trainer::{Observer, Outcome, Plan, StepReport, Trainer};

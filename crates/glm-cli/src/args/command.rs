@@ -31,7 +31,7 @@ pub fn command() -> Command {
                 .after_help(super::examples::EVALUATE),
         )
         .subcommand(
-            verb::<ChatKeys>("chat", "Talk with a base, with or without a trained prefix")
+            verb::<ChatKeys>("chat", "Talk with a base, with or without a trained adapter")
                 .after_help(super::examples::CHAT),
         )
         .subcommand(path_verb(
@@ -66,8 +66,9 @@ fn verb<K: KeySet>(name: &'static str, about: &'static str) -> Command {
     let mut keys = K::keys();
     keys.sort_by_key(|key| match key.status {
         Status::Used => 0,
-        Status::OnlyDefault(_) => 1,
-        Status::Unused(_) => 2,
+        Status::AliasOf(_) => 1,
+        Status::OnlyDefault(_) => 2,
+        Status::Unused(_) => 3,
     });
     for key in keys {
         let takes_negation = key.without_value == Some("true") && key.default == "true";
@@ -111,11 +112,14 @@ fn path(id: &'static str, metavar: &'static str, help: &'static str) -> Arg {
 
 fn flag(key: &Key) -> Arg {
     let mut help = key.help.trim().to_string();
+    if let Status::AliasOf(name) = key.status {
+        help.push_str(&format!(" (the same as --{name})"));
+    }
     if !key.default.is_empty() {
         help.push_str(&format!(" [default: {}]", key.default));
     }
     let heading = match key.status {
-        Status::Used => key.heading,
+        Status::Used | Status::AliasOf(_) => key.heading,
         Status::Unused(_) => UNUSED_HEADING,
         Status::OnlyDefault(_) => ONLY_DEFAULT_HEADING,
     };

@@ -100,6 +100,28 @@ pub enum Group {
 }
 choice!(Group, "32|64"; Group::G32 => "32", Group::G64 => "64",);
 
+/// What trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// A prefix: P-Tuning v2.
+    Ptuning,
+    /// Low-rank additions to linear layers.
+    Lora,
+    /// Every weight.
+    Full,
+    /// Every weight of the last layers.
+    Freeze,
+    /// Nothing: the bare base.
+    None,
+}
+choice!(Method, "ptuning|lora|full|freeze";
+    Method::Ptuning => "ptuning" | "p_tuning" | "p-tuning" | "ptuning_v2" | "p_tuning_v2" | "prefix" | "prefix_tuning",
+    Method::Lora => "lora",
+    Method::Full => "full" | "finetune",
+    Method::Freeze => "freeze",
+    Method::None => "none",
+);
+
 /// Number format in which a base that is not quantized is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -7,6 +7,7 @@ pub mod inspect;
 pub mod score;
 pub mod train;
 
+pub mod adapter;
 pub mod base;
 pub mod checkpoint;
 pub mod language;

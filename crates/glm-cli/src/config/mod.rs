@@ -1,9 +1,13 @@
 //! Typed settings of every verb: what the rest of the program gets to see of flags and files.
 
+pub mod adapter;
+pub mod advice;
 pub mod base;
 mod chat;
 pub mod dev;
+mod method;
 mod outputs;
+mod peers;
 mod preflight;
 mod resolve;
 pub mod run;

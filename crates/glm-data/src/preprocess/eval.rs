@@ -40,7 +40,7 @@ pub fn eval_rows(
     config: &DataConfig,
 ) -> Result<(Vec<EvalRow>, PreprocessReport), DataError> {
     let prompts = PromptBuilder::new(tokenizer, config)?;
-    let specials = tokenizer.prefix_ids().len();
+    let specials = tokenizer.prompt_specials().len();
     walk(rows, config, |source, example| {
         let Some(prompt) = prompts.build(&example) else { return (None, Outcome::untrainable()) };
         let mut label_ids = tokenizer.encode_prompt(example.answer);

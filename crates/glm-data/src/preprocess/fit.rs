@@ -3,7 +3,7 @@
 use super::fields::Example;
 use crate::config::DataConfig;
 use crate::error::DataError;
-use crate::prompt::build_prompt;
+use crate::prompt::{build_prompt, prompt_ids};
 use crate::tokenizer::Tokenizer;
 
 /// Ids of a prompt within its limit.
@@ -43,7 +43,7 @@ impl<'a> PromptBuilder<'a> {
         let full_len = ids.len();
         let limit = self.config.max_source_length;
         if self.config.compat {
-            truncate_officially(&mut ids, self.tokenizer.prefix_ids().len(), limit);
+            truncate_officially(&mut ids, self.tokenizer.prompt_specials().len(), limit);
         } else if full_len > limit {
             ids = self.without_oldest_turns(example).or_else(|| self.without_middle(example.query))?;
         }
@@ -51,8 +51,11 @@ impl<'a> PromptBuilder<'a> {
     }
 
     fn encode(&self, query: &str, history: &[(String, String)]) -> Vec<u32> {
-        let prompt = build_prompt(self.tokenizer.variant(), query, history);
-        self.tokenizer.encode_prompt(&format!("{}{prompt}", self.config.source_prefix))
+        let prefix = &self.config.source_prefix;
+        match build_prompt(self.tokenizer.variant(), query, history) {
+            Some(prompt) => self.tokenizer.encode_prompt(&format!("{prefix}{prompt}")),
+            None => prompt_ids(self.tokenizer, &format!("{prefix}{query}"), history, None),
+        }
     }
 
     fn fits(&self, query: &str, history: &[(String, String)]) -> Option<Vec<u32>> {

@@ -17,6 +17,30 @@ pub fn cases() -> Vec<(&'static str, Tokenizer)> {
     cases
 }
 
+/// ChatGLM-6B's vocabulary, counted behind `image_tokens` image tokens.
+pub fn chatglm(image_tokens: u32) -> Tokenizer {
+    let bytes = std::fs::read(fixture("glm1-tokenizer/ice_text.model")).unwrap();
+    Tokenizer::from_bytes_with_image_tokens(&bytes, Variant::ChatGlm, image_tokens).unwrap()
+}
+
+/// ChatGLM3's goldens and tokenizer; its vocabulary is ChatGLM2's.
+pub fn chatglm3() -> Option<Tokenizer> {
+    let file = external("chatglm2-tokenizer/tokenizer.model");
+    file.map(|file| Tokenizer::from_file(&file, Variant::ChatGlm3).unwrap())
+}
+
+/// Every file of encoded strings and the tokenizer that it was made with.
+pub fn encode_cases() -> Vec<(String, Tokenizer)> {
+    let mut all: Vec<_> = cases().into_iter().map(|(folder, t)| (format!("{folder}/encode.json"), t)).collect();
+    for name in ["encode_image0", "encode_image20000"] {
+        let path = format!("glm1-tokenizer/{name}.json");
+        let image_tokens = glm_testkit::json(&path)["num_image_tokens"].as_u64().unwrap();
+        all.push((path, chatglm(u32::try_from(image_tokens).unwrap())));
+    }
+    all.extend(chatglm3().map(|tokenizer| ("glm3-tokenizer/encode.json".into(), tokenizer)));
+    all
+}
+
 /// A json fixture that is not shipped, or `None` with a printed reason.
 pub fn optional(path: &str) -> Option<Value> {
     if fixture(path).exists() {
