@@ -16,18 +16,22 @@ use support::{AS_STORED, check_beams, check_greedy, floats, greedy, id_rows, ids
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
-#[test]
-fn greedy_ids_equal_the_official_ones() {
-    let meta = json("glm2-tiny/generate.json");
-    let network = network("glm2-tiny/model", AS_STORED);
+/// Greedy and beam search ids of a base of the fixtures.
+fn check_ids(base: &str) {
+    let meta = json(&format!("{base}/generate.json"));
+    let network = network(&format!("{base}/model"), AS_STORED);
     check_greedy(&network, &AdapterSlots::default(), None, &meta["generation"], &meta);
+    check_beams(&network, &AdapterSlots::default(), None, &meta["generation"], &meta);
 }
 
 #[test]
-fn beam_search_ids_and_scores_equal_the_official_ones() {
-    let meta = json("glm2-tiny/generate.json");
-    let network = network("glm2-tiny/model", AS_STORED);
-    check_beams(&network, &AdapterSlots::default(), None, &meta["generation"], &meta);
+fn chatglm2_ids_equal_the_official_ones() {
+    check_ids("glm2-tiny");
+}
+
+#[test]
+fn chatglm3_ids_equal_the_official_ones() {
+    check_ids("glm3-tiny");
 }
 
 #[test]
