@@ -8,19 +8,30 @@ mod support;
 use glm_data::{Batch, Positions};
 use glm_infer::decode::{DecodeError, distribution};
 use glm_infer::{Engine, Finish, GenerationConfig, InferError, Request, SpecialIds};
-use glm_model::AdapterInputs;
 use glm_model::adapter::AdapterSlots;
+use glm_model::{AdapterInputs, Network};
 use glm_testkit::json;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::{AS_STORED, check_greedy, floats, greedy, id_rows, ids, network, requests};
+use support::{AS_STORED, check_beams, check_greedy, floats, greedy, id_rows, ids, network, requests};
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
-#[test]
-fn greedy_ids_equal_the_official_ones() {
-    let meta = json("glm2-tiny/generate.json");
-    let network = network("glm2-tiny/model", AS_STORED);
+/// Greedy and beam search ids of a base of the fixtures.
+fn check_ids(base: &str) {
+    let meta = json(&format!("{base}/generate.json"));
+    let network = network(&format!("{base}/model"), AS_STORED);
     check_greedy(&network, &AdapterSlots::default(), None, &meta["generation"], &meta);
+    check_beams(&network, &AdapterSlots::default(), None, &meta["generation"], &meta);
+}
+
+#[test]
+fn chatglm2_ids_equal_the_official_ones() {
+    check_ids("glm2-tiny");
+}
+
+#[test]
+fn chatglm3_ids_equal_the_official_ones() {
+    check_ids("glm3-tiny");
 }
 
 #[test]
@@ -55,10 +66,10 @@ fn sampling_distributions_equal_the_official_ones() {
 }
 
 /// The prompts of the padded batch, without padding.
-fn prompts(config: &GenerationConfig) -> (Vec<Request>, SpecialIds) {
+fn prompts(network: &Network, config: &GenerationConfig) -> (Vec<Request>, SpecialIds) {
     let meta = json("glm2-tiny/generate.json");
     let rows = id_rows(&meta["generation"]["batch"]["input_ids"]);
-    (requests(&rows, 0, None, config), SpecialIds { eos: vec![2], pad: 0 })
+    (requests(network, &rows, 0, None, config), SpecialIds { eos: vec![2], pad: 0 })
 }
 
 #[test]
@@ -66,7 +77,7 @@ fn samples_depend_on_seed_and_stream_and_not_on_the_batch() {
     let network = network("glm2-tiny/model", AS_STORED);
     let prefixes = AdapterSlots::default();
     let config = GenerationConfig { max_new_tokens: Some(12), top_p: 1.0, ..GenerationConfig::default() };
-    let (mut requests, special) = prompts(&config);
+    let (mut requests, special) = prompts(&network, &config);
     requests.iter_mut().enumerate().for_each(|(i, request)| request.stream = i as u64);
     let engine = Engine::new(&network, &prefixes, special);
     let run = |requests: &[Request], config: &GenerationConfig| {
@@ -88,7 +99,7 @@ fn long_prompts_are_read_in_pieces() {
     let network = network("glm2-tiny/model", AS_STORED);
     let prefixes = AdapterSlots::default();
     let config = greedy(16);
-    let (requests, special) = prompts(&config);
+    let (requests, special) = prompts(&network, &config);
     let mut engine = Engine::new(&network, &prefixes, special);
     let whole = engine.generate(&requests, &config, &RUNNING, &mut |_, _| {}).unwrap();
     for tokens in [0, 1, 3, 8] {
@@ -103,7 +114,7 @@ fn answers_end_by_length_and_by_the_stop_flag() {
     let network = network("glm2-tiny/model", AS_STORED);
     let prefixes = AdapterSlots::default();
     let config = GenerationConfig { max_length: 16, do_sample: false, ..GenerationConfig::default() };
-    let (mut requests, special) = prompts(&config);
+    let (mut requests, special) = prompts(&network, &config);
     let engine = Engine::new(&network, &prefixes, special);
     // max_length counts the padding: all rows of a batch may get equally many tokens.
     let padded = id_rows(&json("glm2-tiny/generate.json")["generation"]["batch"]["input_ids"])[0].len();
@@ -135,7 +146,7 @@ fn what_cannot_be_answered_is_refused_by_row() {
         .add(&glm_model::adapter::PrefixEncoder::from_values(broken, |_, n| vec![f32::NAN; n]).unwrap())
         .unwrap();
     let config = greedy(4);
-    let (mut requests, special) = prompts(&config);
+    let (mut requests, special) = prompts(&network, &config);
     let engine = Engine::new(&network, &prefixes, special);
     let refusal = |requests: &[Request], config: &GenerationConfig| {
         engine.generate(requests, config, &RUNNING, &mut |_, _| {}).unwrap_err()

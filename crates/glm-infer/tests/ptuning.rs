@@ -10,7 +10,9 @@ use glm_model::KvCache;
 use glm_model::adapter::{AdapterSlots, PrefixFile};
 use glm_testkit::{Golden, fixture, json, relative_error};
 use std::sync::atomic::AtomicBool;
-use support::{AS_STORED, check_greedy, encoder, floats, greedy, id_rows, logits_error, network, real_rows, requests};
+use support::{
+    AS_STORED, check_beams, check_greedy, encoder, floats, greedy, id_rows, logits_error, network, real_rows, requests,
+};
 
 const KINDS: [&str; 2] = ["noproj", "proj"];
 const TOLERANCE: f64 = 1e-4;
@@ -60,7 +62,7 @@ fn logits_and_decoding_steps_with_a_prefix() {
 }
 
 #[test]
-fn greedy_ids_with_a_prefix() {
+fn greedy_and_beam_search_ids_with_a_prefix() {
     let network = network("glm2-tiny/model", AS_STORED);
     let general = json("glm2-tiny/generate.json");
     for kind in KINDS {
@@ -68,6 +70,7 @@ fn greedy_ids_with_a_prefix() {
         let mut prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&encoder(&network, &meta, &golden)).unwrap());
         check_greedy(&network, &prefixes, slot, &meta["generation"], &general);
+        check_beams(&network, &prefixes, slot, &meta["generation"], &general);
     }
 }
 
@@ -85,7 +88,7 @@ fn the_official_checkpoints_are_found_out_and_answer() {
         let engine = Engine::new(&network, &prefixes, SpecialIds { eos: vec![2], pad: 0 });
         let config = greedy(4);
         let run = |slot| {
-            let requests = requests(&rows, 0, slot, &config);
+            let requests = requests(&network, &rows, 0, slot, &config);
             engine.generate(&requests, &config, &AtomicBool::new(false), &mut |_, _| {}).unwrap()
         };
         assert_ne!(run(slot), run(None), "{kind}: the prefix changes nothing");
@@ -107,7 +110,8 @@ fn a_mixed_batch_answers_as_each_row_alone() {
     let engine = Engine::new(&network, &prefixes, SpecialIds { eos: vec![2], pad: 0 });
     let run =
         |requests: &[Request]| engine.generate(requests, &config, &AtomicBool::new(false), &mut |_, _| {}).unwrap();
-    let mut mixed: Vec<Request> = slots.iter().rev().flat_map(|slot| requests(&rows, 0, *slot, &config)).collect();
+    let mut mixed: Vec<Request> =
+        slots.iter().rev().flat_map(|slot| requests(&network, &rows, 0, *slot, &config)).collect();
     // Answers of unequal length: slots go out of use one after another while the batch runs.
     mixed.iter_mut().enumerate().for_each(|(i, request)| request.max_new_tokens = 20 - 2 * i);
     let together = run(&mixed);

@@ -2,10 +2,9 @@
 //! shift positions, and every token sees all of them.
 
 use crate::config::GlmConfig;
-use crate::glm::AdapterInputs;
-use crate::{ModelError, Result, ops};
+use crate::{Result, ops};
 use candle_core::{Tensor, Var};
-use glm_data::{Rng, Segment, Variant};
+use glm_data::{Rng, Variant};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -162,57 +161,5 @@ impl PrefixEncoder {
     pub fn layer(&self, rows: &Tensor, layer: usize) -> Result<Tensor> {
         let width = self.config.key_value_width;
         Ok(rows.narrow(1, layer * width, width)?.contiguous()?)
-    }
-}
-
-/// Adapters ready for inference, one a slot.
-#[derive(Debug, Clone, Default)]
-pub struct AdapterSlots {
-    slots: Vec<Vec<Tensor>>,
-}
-
-impl AdapterSlots {
-    /// Adds a prefix and returns its slot.
-    ///
-    /// # Errors
-    /// When memory runs out.
-    pub fn add(&mut self, encoder: &PrefixEncoder) -> Result<usize> {
-        let rows = encoder.key_values()?.detach();
-        let layers = (0..encoder.config.num_layers).map(|i| encoder.layer(&rows, i)).collect::<Result<_>>()?;
-        self.slots.push(layers);
-        Ok(self.slots.len() - 1)
-    }
-
-    /// Number of rows of a slot.
-    pub fn rows(&self, slot: usize) -> usize {
-        self.slots.get(slot).and_then(|layers| layers.first()).map_or(0, |t| t.dims()[0])
-    }
-
-    /// What the adapters add to a batch whose segments may use different slots or none.
-    ///
-    /// # Errors
-    /// When a segment names a slot that does not exist.
-    pub fn inputs(&self, segments: &[Segment]) -> Result<AdapterInputs> {
-        let mut used: Vec<usize> = segments.iter().filter_map(|s| s.slot).collect();
-        used.sort_unstable();
-        used.dedup();
-        if let Some(slot) = used.iter().find(|s| **s >= self.slots.len()) {
-            return Err(ModelError::Setting(format!("adapter slot {slot} is empty; {} are in use", self.slots.len())));
-        }
-        let mut offsets = vec![0; self.slots.len()];
-        let mut rows = 0;
-        for &slot in &used {
-            offsets[slot] = rows;
-            rows += self.rows(slot);
-        }
-        let layers = match used.as_slice() {
-            [] => Vec::new(),
-            [slot] => self.slots[*slot].clone(),
-            many => (0..self.slots[many[0]].len())
-                .map(|i| Ok(Tensor::cat(&many.iter().map(|s| &self.slots[*s][i]).collect::<Vec<_>>(), 0)?))
-                .collect::<Result<_>>()?,
-        };
-        let range = |slot: Option<usize>| slot.map_or(0..0, |s| offsets[s]..offsets[s] + self.rows(s));
-        Ok(AdapterInputs { past: layers, ranges: segments.iter().map(|s| range(s.slot)).collect(), deltas: Vec::new() })
     }
 }

@@ -1,6 +1,7 @@
 //! What adapters add to a forward pass: rows of keys and values that segments see first, and low-rank additions to linear
 //! layers. The network does not know what made them.
 
+use crate::ops::{self, Dropout};
 use candle_core::{Result, Tensor};
 use std::ops::Range;
 
@@ -32,6 +33,8 @@ pub struct Delta {
     pub scale: f64,
     /// The packed positions it applies to, `u32`; `None`: all.
     pub rows: Option<Tensor>,
+    /// Dropout on its `x`, which the layer itself sees whole.
+    pub dropout: Option<Dropout>,
 }
 
 impl Delta {
@@ -40,10 +43,18 @@ impl Delta {
     /// # Errors
     /// When shapes do not fit.
     pub fn add_to(&self, y: Tensor, x: &Tensor) -> Result<Tensor> {
-        let low = |x: &Tensor| (x.matmul(&self.a.t()?)?.matmul(&self.b.t()?)? * self.scale)?.contiguous();
+        let mut x = match &self.rows {
+            None => x.clone(),
+            Some(rows) => x.index_select(rows, 0)?,
+        };
+        if let Some(dropout) = self.dropout {
+            x = ops::dropout(&x, dropout)?;
+        }
+        // The factor is applied where the values are fewest.
+        let low = (x.matmul(&self.a.t()?)? * self.scale)?.matmul(&self.b.t()?)?;
         match &self.rows {
-            None => crate::ops::add(&y, &low(x)?),
-            Some(rows) => y.index_add(rows, &low(&x.index_select(rows, 0)?)?, 0),
+            None => ops::add(&y, &low),
+            Some(rows) => y.index_add(rows, &low, 0),
         }
     }
 }

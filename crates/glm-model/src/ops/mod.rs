@@ -5,6 +5,7 @@
 mod arithmetic;
 mod attention;
 mod cross_entropy;
+mod dropout;
 mod frozen_linear;
 mod gelu;
 mod layer_norm;
@@ -15,6 +16,7 @@ mod swiglu;
 pub use arithmetic::{add, add_scaled, seeded};
 pub use attention::{Span, attention, attention_cached};
 pub use cross_entropy::{cross_entropy, token_losses};
+pub use dropout::{Dropout, dropout};
 pub use frozen_linear::frozen_linear;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;

@@ -24,6 +24,7 @@ pub fn evaluate(
     let mut slots = AdapterSlots::default();
     let slot = match adapter {
         Some(Adapter::Prefix { encoder, .. }) => Some(slots.add(encoder)?),
+        Some(Adapter::Lora(adapter)) => Some(slots.add_lora(adapter)),
         Some(Adapter::Full) | None => None,
     };
     let (mut sum, mut counted, mut done) = (0.0, 0, 0);
