@@ -58,6 +58,11 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             eprintln!("{}", settings.summary());
             cmd::train::run(settings)
         }
+        Verb::Plan { given, json, no_measure } => {
+            let (settings, remarks) = config::resolve_plan(*given)?;
+            show(&remarks);
+            cmd::plan::run(settings, json, !no_measure)
+        }
         Verb::Chat(given) => {
             let (settings, remarks) = ChatSettings::resolve(&given)?;
             show(&remarks);

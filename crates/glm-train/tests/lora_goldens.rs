@@ -183,7 +183,7 @@ fn optimizer_steps_as_the_official_trainer_makes_them() {
             assert!(difference <= tolerance, "{name} {tensor}: {difference} > {tolerance}");
         }
         let batch = Batch::pack(&rows(variant, &golden, "batch"), adapter.slot());
-        let (loss, _) = self::gradients(&network, &adapter, &batch, options(&network, 1.0), 0);
+        let (loss, _) = gradients(&network, &adapter, &batch, options(&network, 1.0), 0);
         close(&format!("{name} after"), loss.mean, run["loss_on_batch_after"].as_f64().unwrap() as f32, noise);
     }
 }

@@ -31,6 +31,16 @@ pub fn command() -> Command {
                 .after_help(super::examples::EVALUATE),
         )
         .subcommand(
+            run_verb("plan", "Say how much memory and time a run needs: takes the flags of train")
+                .mut_arg("dry_run", |arg| arg.hide(true))
+                .arg(switch("json", "Print json").help_heading("Task"))
+                .arg(
+                    switch("no_measure", "Leave out the time, which is told from a run of the first two blocks")
+                        .help_heading("Task"),
+                )
+                .after_help(super::examples::PLAN),
+        )
+        .subcommand(
             verb::<ChatKeys>("chat", "Talk with a base, with or without a trained adapter")
                 .after_help(super::examples::CHAT),
         )
@@ -93,13 +103,11 @@ fn run_verb(name: &'static str, about: &'static str) -> Command {
                 .conflicts_with("file")
                 .help_heading("Task"),
         )
-        .arg(
-            Arg::new("dry_run")
-                .long("dry_run")
-                .action(ArgAction::SetTrue)
-                .help("Print the resolved settings as json and stop; nothing is loaded")
-                .help_heading("Task"),
-        )
+        .arg(switch("dry_run", "Print the resolved settings as json and stop; nothing is loaded").help_heading("Task"))
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 fn path_verb(name: &'static str, about: &'static str, metavar: &'static str, help: &'static str) -> Command {

@@ -38,6 +38,15 @@ pub enum Verb {
         /// Print the settings and stop.
         dry_run: bool,
     },
+    /// `plan`.
+    Plan {
+        /// Keys of the run to plan.
+        given: Box<Given<TrainKeys>>,
+        /// Print json.
+        json: bool,
+        /// Leave out the measurement of this machine.
+        no_measure: bool,
+    },
     /// `chat`.
     Chat(Box<Given<ChatKeys>>),
     /// `score FILE`.
@@ -79,10 +88,12 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Verb, Stop> {
 fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
     match chosen {
         Some((name @ ("train" | "evaluate"), matches)) => {
-            let file = matches.get_one::<PathBuf>("file").or_else(|| matches.get_one::<PathBuf>("config"));
-            let arguments = matches.get_one::<String>("train_args_file").map(PathBuf::from);
-            let given = Box::new(keys(matches, [file, arguments.as_ref()].into_iter().flatten())?);
+            let given = Box::new(run_keys(matches)?);
             Ok(Verb::Train { given, evaluate: name == "evaluate", dry_run: matches.get_flag("dry_run") })
+        }
+        Some(("plan", matches)) => {
+            let given = Box::new(run_keys(matches)?);
+            Ok(Verb::Plan { given, json: matches.get_flag("json"), no_measure: matches.get_flag("no_measure") })
         }
         Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, NO_FILE)?))),
         Some(("score", matches)) => Ok(Verb::Score(required_path(matches))),
@@ -97,6 +108,13 @@ fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
 }
 
 const NO_FILE: [&PathBuf; 0] = [];
+
+/// The keys of a run: those of its files, then the flags.
+fn run_keys(matches: &ArgMatches) -> Result<Given<TrainKeys>, UsageError> {
+    let file = matches.get_one::<PathBuf>("file").or_else(|| matches.get_one::<PathBuf>("config"));
+    let arguments = matches.get_one::<String>("train_args_file").map(PathBuf::from);
+    keys(matches, [file, arguments.as_ref()].into_iter().flatten())
+}
 
 fn keys<'a, K: KeySet>(
     matches: &ArgMatches,

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use glm_data::Variant;
+use glm_data::format::{AlpacaJoin, Format};
+use glm_data::{OnOverflow, TrainOn, Variant};
 use glm_train::{Checkpointing, IntervalStrategy, Optim, SchedulerType};
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +171,21 @@ pub enum FileFormat {
 }
 choice!(FileFormat, "bin|safetensors"; FileFormat::Bin => "bin", FileFormat::Safetensors => "safetensors",);
 
+choice!(Format, "NAME";
+    Format::Columns => "columns" | "adgen",
+    Format::Chat => "chat",
+    Format::Alpaca => "alpaca" | "instruct",
+    Format::ChatGlm3 => "chatglm3",
+    Format::Messages => "messages" | "openai" | "glm4",
+    Format::ShareGpt => "sharegpt",
+);
+choice!(TrainOn, "last|every"; TrainOn::LastAnswer => "last", TrainOn::EveryAnswer => "every",);
+choice!(OnOverflow, "trim-history|drop|error";
+    OnOverflow::TrimHistory => "trim-history" | "trim_history",
+    OnOverflow::Drop => "drop",
+    OnOverflow::Error => "error",
+);
+choice!(AlpacaJoin, "newline|nothing"; AlpacaJoin::Newline => "newline", AlpacaJoin::Nothing => "nothing" | "none",);
 choice!(Variant, "NAME"; Variant::ChatGlm => "chatglm" | "chatglm-6b", Variant::ChatGlm2 => "chatglm2" | "chatglm2-6b", Variant::ChatGlm3 => "chatglm3" | "chatglm3-6b",);
 choice!(Optim, "NAME"; Optim::AdamwHf => "adamw_hf", Optim::AdamwTorch => "adamw_torch" | "adamw_torch_fused",);
 choice!(SchedulerType, "NAME";

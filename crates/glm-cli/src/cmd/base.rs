@@ -8,14 +8,13 @@ use crate::hub;
 use anyhow::{Context, bail};
 use glm_data::Tokenizer;
 use glm_model::glm::layout;
+use glm_model::variant::Names;
+use glm_model::weights::WeightFolder;
 use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
 use glm_train::{Adapter, memory};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Vocabulary in the folder of a base.
-const TOKENIZER: &str = "tokenizer.model";
 
 /// A base with its vocabulary, and the adapter of a checkpoint.
 #[derive(Debug)]
@@ -81,7 +80,39 @@ fn check_trainable(folder: &Path, config: &GlmConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is known of a base before its weights are loaded.
+pub struct About {
+    /// Its configuration.
+    pub config: GlmConfig,
+    /// Bytes of an element of its matrices in its files.
+    pub stored_bytes: usize,
+    /// The adapter of the files that the settings name.
+    pub adapter: Option<Adapter>,
+}
+
 impl Prepared<'_> {
+    /// What decides memory and time.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn about(&self) -> anyhow::Result<About> {
+        let config = GlmConfig::read(&self.folder)?;
+        let weights = WeightFolder::open(&self.folder)?;
+        let embedding = weights.entry(Names::of(config.variant).embedding);
+        let stored_bytes = embedding.map_or(2, |entry| entry.dtype.size());
+        let adapter = self.opened.as_ref().map(|opened| opened.adapter.clone());
+        Ok(About { config, stored_bytes, adapter })
+    }
+
+    /// Loads the first `layers` blocks only.
+    ///
+    /// # Errors
+    /// As [`Prepared::load`].
+    pub fn load_first(&self, layers: usize) -> anyhow::Result<Network> {
+        let options = LoadOptions { scheme: scheme(self.base), trainable: self.trainable };
+        Ok(Network::load_first(&self.folder, layers, options, &mut |_, _| {})?)
+    }
+
     /// Loads the weights. A bar on standard error shows the bytes when `progress` and that is a terminal.
     ///
     /// # Errors
@@ -144,21 +175,13 @@ pub fn scheme(base: &BaseConfig) -> Scheme {
 }
 
 fn tokenizer(folder: &Path, config: &GlmConfig) -> anyhow::Result<Tokenizer> {
-    let file = folder.join(TOKENIZER);
-    if !file.is_file() {
-        bail!(
-            "{}: there is no {TOKENIZER}; copy it there from the model as Hugging Face publishes it",
-            folder.display()
-        );
-    }
-    let tokenizer = Tokenizer::from_file(&file, config.variant)?;
+    let tokenizer = Tokenizer::from_folder(folder, config.variant, Some(config.vocab_size))?;
     let (ids, rows) = (tokenizer.vocab_size(), config.vocab_size);
     if ids > rows {
         bail!(
-            "{} has {ids} tokens, special ones included, but the model only {rows} (padded_vocab_size in {}): they do not \
-             belong together",
-            file.display(),
-            folder.join("config.json").display()
+            "{}: the tokenizer has {ids} tokens, special ones included, but the model only {rows} (the vocabulary size in \
+             config.json): they do not belong together",
+            folder.display()
         );
     }
     Ok(tokenizer)

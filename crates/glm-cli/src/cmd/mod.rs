@@ -4,6 +4,7 @@ pub mod chat;
 pub mod demo;
 pub mod dev;
 pub mod inspect;
+pub mod plan;
 pub mod score;
 pub mod train;
 

@@ -8,6 +8,7 @@ pub mod dev;
 mod method;
 mod outputs;
 mod peers;
+mod plan;
 mod preflight;
 mod resolve;
 pub mod run;
@@ -15,5 +16,6 @@ mod summary;
 
 pub use chat::ChatSettings;
 pub use dev::{DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
+pub use plan::resolve_plan;
 pub use resolve::resolve;
 pub use run::RunConfig;

@@ -124,7 +124,7 @@ fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
         at_least(given, "val_max_target_length", length, 1)?;
     }
     for (name, value) in [("prompt_column", &keys.prompt_column), ("response_column", &keys.response_column)] {
-        if value.is_empty() {
+        if value.as_ref().is_some_and(String::is_empty) {
             refuse!("{}: expected the name of a column, found an empty text", given.place(name));
         }
     }
@@ -138,6 +138,10 @@ fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
         source_prefix: keys.source_prefix.clone(),
         compat: given.keys.our_data.compat,
         lenient: given.keys.our_data.lenient,
+        format: given.keys.our_data.data_format,
+        train_on: given.keys.our_data.train_on,
+        on_overflow: given.keys.our_data.on_overflow,
+        alpaca_join: given.keys.our_data.alpaca_join,
     })
 }
 
@@ -242,6 +246,7 @@ fn generation(given: &Given<TrainKeys>) -> Result<GenerationConfig, UsageError> 
         max_length: data.max_source_length.saturating_add(data.max_target_length).saturating_add(1),
         max_new_tokens: keys.max_new_tokens,
         seed: given.keys.training.seed,
+        ..GenerationConfig::default()
     };
     outputs::check_generation(given, &config)?;
     Ok(config)

@@ -55,8 +55,24 @@ impl Network {
         options: LoadOptions,
         progress: Progress<'_>,
     ) -> Result<Self> {
-        let scheme = stored_scheme(&config, weights, options)?;
         layout::check(&config, weights)?;
+        Self::build(config, weights, options, progress)
+    }
+
+    /// Loads embedding, output layer and the first `layers` blocks of a folder: enough to measure what a block costs.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn load_first(folder: &Path, layers: usize, options: LoadOptions, progress: Progress<'_>) -> Result<Self> {
+        let config = GlmConfig::read(folder)?;
+        let weights = WeightFolder::open(folder)?;
+        layout::check(&config, &weights)?;
+        let num_layers = layers.min(config.num_layers);
+        Self::build(GlmConfig { num_layers, ..config }, &weights, options, progress)
+    }
+
+    fn build(config: GlmConfig, weights: &WeightFolder, options: LoadOptions, progress: Progress<'_>) -> Result<Self> {
+        let scheme = stored_scheme(&config, weights, options)?;
         let total = weights.bytes();
         let mut loader =
             Loader { weights, scheme, trainable: options.trainable, parameters: Vec::new(), done: 0, total, progress };

@@ -46,6 +46,21 @@ impl Network {
         &self.blocks
     }
 
+    /// The same network with its first `count` blocks only; weights are shared.
+    pub fn first_blocks(&self, count: usize) -> Self {
+        let blocks: Vec<Block> = self.blocks.iter().take(count).cloned().collect();
+        Self {
+            config: GlmConfig { num_layers: blocks.len(), ..self.config.clone() },
+            blocks,
+            embedding: self.embedding.clone(),
+            final_norm: self.final_norm.clone(),
+            output: self.output.clone(),
+            parameters: self.parameters.clone(),
+            fingerprint: self.fingerprint.clone(),
+            scheme: self.scheme,
+        }
+    }
+
     /// The trainable tensors by their official names; empty for a frozen network.
     pub fn parameters(&self) -> &[(String, Var)] {
         &self.parameters

@@ -5,7 +5,7 @@ mod advice;
 mod evaluate;
 mod rows;
 
-pub use rows::{limited, say};
+pub use rows::{limited, say, training_rows};
 
 use super::base::{self, Loaded};
 use super::{adapter, predict, signals, threads};

@@ -2,6 +2,7 @@
 
 use crate::cmd::predict;
 use crate::config::RunConfig;
+use anyhow::Context;
 use glm_data::{DataConfig, PreprocessReport, Rows, Tokenizer, TrainRow, read_rows, train_rows};
 use std::path::Path;
 
@@ -47,6 +48,15 @@ fn samples(file: &Path, limit: Option<usize>, tokenizer: &Tokenizer, config: &Da
     let (samples, report) = train_rows(&rows, tokenizer, config)?;
     say(file, &rows, &report);
     Ok(Samples { rows, samples })
+}
+
+/// The tokenized training rows of a run.
+///
+/// # Errors
+/// Names file, line and reason.
+pub fn training_rows(settings: &RunConfig, tokenizer: &Tokenizer) -> anyhow::Result<Vec<TrainRow>> {
+    let file = settings.files.train.as_deref().context("--train_file is missing: its rows decide memory and time")?;
+    Ok(samples(file, settings.samples.train, tokenizer, &settings.data)?.samples)
 }
 
 /// The first `limit` rows of a file.
