@@ -5,7 +5,8 @@
 
 mod support;
 
-use glm_data::{Positions, Role, Tokenizer, Variant};
+use glm_data::prompt::Role;
+use glm_data::{Positions, Tokenizer, Variant};
 use glm_infer::decode::DecodeError;
 use glm_infer::{Engine, Finish, GenerationConfig, InferError, Request, SpecialIds};
 use glm_model::Network;
