@@ -117,9 +117,11 @@ fn llama_cpp_answers_with_the_same_greedy_ids() {
     let tokenizer = Tokenizer::from_file(&base().join("tokenizer.model"), Variant::ChatGlm2).unwrap();
     let network = Network::load(&base(), LoadOptions::default(), &mut |_, _| {}).unwrap();
     let history = vec![("你好".to_string(), "你好！".to_string())];
-    let mut texts: Vec<String> =
-        QUESTIONS.iter().map(|question| prompt::chatglm2::build_prompt(question, &[])).collect();
-    texts.push(prompt::chatglm2::build_prompt(QUESTIONS[0], &history));
+    let text = |question, history: &[_]| {
+        prompt::build_prompt(Variant::ChatGlm2, question, history).expect("ChatGLM2 has a template for texts")
+    };
+    let mut texts: Vec<String> = QUESTIONS.iter().map(|question| text(question, &[])).collect();
+    texts.push(text(QUESTIONS[0], &history));
     let prompts: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.encode_prompt(text)).collect();
     let mut chats: Vec<Value> =
         QUESTIONS.iter().map(|question| json!([{"role": "user", "content": question}])).collect();
