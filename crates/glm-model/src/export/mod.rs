@@ -24,7 +24,7 @@ mod write;
 pub use bundle::{BUNDLE_FORMAT, Bundle, export_bundle};
 pub use folder::{FolderOptions, export_folder};
 pub use gguf::{GgufOptions, GgufType, export_gguf};
-pub use merged::{Merged, WeightDelta};
+pub use merged::{LoraDelta, Merged, WeightDelta};
 pub use parameters::Parameters;
 pub use prefix::{collapse, export_prefix};
 pub use quantized::export_quantized;
