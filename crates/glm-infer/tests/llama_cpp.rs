@@ -10,7 +10,7 @@ use candle_core::Device;
 use candle_core::quantized::gguf_file::Content;
 use glm_data::{Tokenizer, Variant, prompt};
 use glm_infer::{Engine, GenerationConfig, Request, SpecialIds};
-use glm_model::adapter::PrefixSlots;
+use glm_model::adapter::AdapterSlots;
 use glm_model::export::{FolderSource, GgufOptions, GgufType, export_gguf};
 use glm_model::glm::layout;
 use glm_model::weights::{ElementType, FileFormat, NewTensor, Shards};
@@ -70,7 +70,7 @@ fn llama_cpp(gguf: &Path, request: &Value) -> Option<Value> {
 fn answers(network: &Network, tokenizer: &Tokenizer, prompts: &[Vec<u32>]) -> Vec<Vec<u32>> {
     let config: GenerationConfig = greedy(MOST_TOKENS);
     let requests: Vec<Request> = prompts.iter().map(|ids| Request::new(ids.clone(), None, &config)).collect();
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let engine = Engine::new(network, &prefixes, SpecialIds::of(tokenizer));
     let answers = engine.generate(&requests, &config, &AtomicBool::new(false), &mut |_, _| {}).unwrap();
     answers.into_iter().map(|answer| answer.tokens).collect()
@@ -117,9 +117,11 @@ fn llama_cpp_answers_with_the_same_greedy_ids() {
     let tokenizer = Tokenizer::from_file(&base().join("tokenizer.model"), Variant::ChatGlm2).unwrap();
     let network = Network::load(&base(), LoadOptions::default(), &mut |_, _| {}).unwrap();
     let history = vec![("你好".to_string(), "你好！".to_string())];
-    let mut texts: Vec<String> =
-        QUESTIONS.iter().map(|question| prompt::build_prompt(Variant::ChatGlm2, question, &[])).collect();
-    texts.push(prompt::build_prompt(Variant::ChatGlm2, QUESTIONS[0], &history));
+    let text = |question, history: &[_]| {
+        prompt::build_prompt(Variant::ChatGlm2, question, history).expect("ChatGLM2 has a template for texts")
+    };
+    let mut texts: Vec<String> = QUESTIONS.iter().map(|question| text(question, &[])).collect();
+    texts.push(text(QUESTIONS[0], &history));
     let prompts: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.encode_prompt(text)).collect();
     let mut chats: Vec<Value> =
         QUESTIONS.iter().map(|question| json!([{"role": "user", "content": question}])).collect();

@@ -5,6 +5,7 @@ pub mod clip;
 mod config;
 mod error;
 pub mod journal;
+pub mod measure;
 pub mod memory;
 pub mod optim;
 pub mod run_dir;
@@ -12,7 +13,7 @@ pub mod schedule;
 pub mod step;
 pub mod trainer;
 
-pub use adapter::Adapter;
+pub use adapter::{Adapter, lora_activations};
 pub use config::{Checkpointing, IntervalStrategy, Optim, SchedulerType, TrainConfig};
 pub use error::{Result, TrainError};
 pub use glm_model::atomic;

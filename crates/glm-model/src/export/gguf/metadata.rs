@@ -5,6 +5,7 @@ use super::file::{Metadata, Value};
 use super::types::GgufType;
 use super::vocabulary::Vocabulary;
 use crate::GlmConfig;
+use crate::variant::Rotary;
 
 const ARCHITECTURE: &str = "chatglm";
 /// Version of the block formats.
@@ -37,7 +38,7 @@ pub(super) fn metadata(
         (arch("attention.layer_norm_rms_epsilon"), Value::F32(config.layernorm_epsilon)),
         // Half of each head is rotated, in neighbouring pairs.
         (arch("rope.dimension_count"), size(config.head_dim / 2)),
-        (arch("rope.freq_base"), Value::F32(config.rope_base)),
+        (arch("rope.freq_base"), Value::F32(rope_base(config))),
         (arch("vocab_size"), size(config.vocab_size)),
         // SentencePiece BPE with byte fallback.
         (token("model"), text("llama")),
@@ -61,4 +62,12 @@ pub(super) fn metadata(
         keys.push(("general.quantization_version".into(), Value::U32(QUANTIZATION_VERSION)));
     }
     keys
+}
+
+/// Base of the rotary frequencies; the other kind of positions is refused before.
+fn rope_base(config: &GlmConfig) -> f32 {
+    match config.knobs.rotary {
+        Rotary::HalfOfHead { base } => base,
+        Rotary::TwoPositions => 10_000.0,
+    }
 }

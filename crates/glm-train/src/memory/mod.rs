@@ -1,5 +1,9 @@
 //! Memory of the machine and of this process.
 
+mod predict;
+
+pub use predict::{Prediction, Workload, predict};
+
 use glm_model::GlmConfig;
 
 fn proc_value(file: &str, key: &str) -> Option<u64> {
