@@ -4,8 +4,8 @@
     llama_cpp_greedy.py MODEL.gguf < request.json > answers.json
 
 The request is {"prompts": [[id, ...], ...], "max_new_tokens": n, "texts": [text, ...], "chats": [[message, ...], ...]}; the
-answer {"version": ..., "tokens": [[id, ...], ...], "text_ids": [[id, ...], ...], "chat_prompts": [text, ...]}. Answers end
-before their end token. Needs one of the packages xllamacpp and llama-cpp-python; without them the exit code is 77.
+answer {"version": ..., "tokens": [[id, ...], ...], "text_ids": [[id, ...], ...], "chat_prompts": [text, ...]}. An end
+token is part of the answer. Needs one of the packages xllamacpp and llama-cpp-python; without them the exit code is 77.
 """
 
 import json
@@ -32,12 +32,8 @@ class XLlamaCpp:
         self.server = xllamacpp.Server(params)
 
     def greedy(self, prompt, limit):
-        answer = self.server.handle_completions(
-            {"prompt": prompt, "n_predict": limit, "temperature": 0, "return_tokens": True, "cache_prompt": False}
-        )
-        if "tokens" not in answer:
-            sys.exit(f"llama.cpp refused the prompt: {answer}")
-        return answer["tokens"]
+        body = {"prompt": prompt, "n_predict": limit, "temperature": 0, "return_tokens": True, "cache_prompt": False}
+        return self.post("/completion", body)["tokens"]
 
     def post(self, route, body):
         data = json.dumps(body).encode()
@@ -66,9 +62,9 @@ class LlamaCppPython:
         tokens = []
         self.model.reset()
         for token in self.model.generate(prompt, temp=0.0, reset=True):
+            tokens.append(token)
             if token == self.model.token_eos() or len(tokens) == limit:
                 break
-            tokens.append(token)
         return tokens
 
     def ids(self, text):

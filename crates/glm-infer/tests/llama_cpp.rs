@@ -73,7 +73,7 @@ fn answers(network: &Network, tokenizer: &Tokenizer, prompts: &[Vec<u32>]) -> Ve
     let prefixes = AdapterSlots::default();
     let engine = Engine::new(network, &prefixes, SpecialIds::of(tokenizer));
     let answers = engine.generate(&requests, &config, &AtomicBool::new(false), &mut |_, _| {}).unwrap();
-    answers.iter().map(|answer| answer.content().to_vec()).collect()
+    answers.into_iter().map(|answer| answer.tokens).collect()
 }
 
 /// A base whose values are those of the GGUF file: what llama.cpp computes with.
