@@ -3,6 +3,7 @@
 mod args;
 mod cmd;
 mod config;
+mod hub;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -56,6 +57,11 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             settings.preflight()?;
             eprintln!("{}", settings.summary());
             cmd::train::run(settings)
+        }
+        Verb::Plan { given, json, no_measure } => {
+            let (settings, remarks) = config::resolve_plan(*given)?;
+            show(&remarks);
+            cmd::plan::run(settings, json, !no_measure)
         }
         Verb::Chat(given) => {
             let (settings, remarks) = ChatSettings::resolve(&given)?;

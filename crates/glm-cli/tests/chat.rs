@@ -8,7 +8,7 @@ use args_support::stderr;
 use assert_cmd::Command;
 use glm_data::{Rng, Tokenizer, Turn, Variant, prompt};
 use glm_infer::{Engine, GenerationConfig, Request, SpecialIds};
-use glm_model::adapter::{PrefixConfig, PrefixEncoder, PrefixFile, PrefixSlots, write_prefix};
+use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder, PrefixFile, write_prefix};
 use glm_model::{DenseType, LoadOptions, Network, Scheme};
 use glm_testkit::{fixture, write_random_base};
 use std::path::Path;
@@ -60,7 +60,7 @@ impl Room {
         question: &str,
         tokens: usize,
     ) -> String {
-        let mut slots = PrefixSlots::default();
+        let mut slots = AdapterSlots::default();
         let slot = prefix.map(|prefix| slots.add(prefix).unwrap());
         let config = GenerationConfig { do_sample: false, max_new_tokens: Some(tokens), ..Default::default() };
         let ids = prompt::prompt_ids(&self.tokenizer, question, history, None);
@@ -172,7 +172,7 @@ fn what_does_not_fit_together_is_named() {
     let path = |name: &str| room.folder.path().join(name);
     room.prefix("checkpoint-3", 3);
     let chat = |flags: &str| room.chat(&format!("{GREEDY} {flags}"), "你好\n");
-    refused(&chat("--model_name_or_path THUDM/chatglm2-6b"), 2, &["there is no such folder", "Nothing is downloaded"]);
+    refused(&chat("--model_name_or_path THUDM/chatglm2-6b --offline"), 1, &["there is no such folder", "--offline"]);
     let contradiction = "--model_name_or_path base --ptuning_checkpoint checkpoint-3 --pre_seq_len 128";
     refused(&chat(contradiction), 1, &["pre_seq_len 5", "--pre_seq_len 128"]);
     refused(&chat("--model_name_or_path base --ptuning_checkpoint base"), 1, &["holds no P-Tuning prefix"]);

@@ -2,6 +2,8 @@
 //!
 //! Shape legend used throughout the project: `T` = tokens of all rows together, `S` = number of segments (rows).
 
+use crate::position::Positions;
+
 /// Label of a position that is not trained, as in PyTorch's cross entropy.
 pub const IGNORE_INDEX: i64 = -100;
 
@@ -15,6 +17,8 @@ pub struct TrainRow {
     pub labels: Vec<i64>,
     /// Number of leading tokens that belong to the prompt.
     pub context_len: usize,
+    /// Where its tokens stand.
+    pub positions: Positions,
     /// Where the row came from (0-based row number in its file), for error messages.
     pub source: usize,
 }
@@ -26,7 +30,7 @@ pub struct Segment {
     pub start: usize,
     /// Number of tokens.
     pub len: usize,
-    /// Number of leading tokens that belong to the prompt.
+    /// Number of leading tokens that all see one another; 0 where every token sees only those before it.
     pub context_len: usize,
     /// Adapter slot that the row uses; `None` is the bare base.
     pub slot: Option<usize>,
@@ -41,6 +45,8 @@ pub struct Batch {
     pub ids: Vec<u32>,
     /// Rotary positions, `[T]`; each row starts at 0 (or at its cache length while decoding).
     pub positions: Vec<u32>,
+    /// The second row of positions, `[T]`: 0 but for ChatGLM-6B.
+    pub block_positions: Vec<u32>,
     /// Labels, `[T]`, before the shift by one; empty when nothing is trained.
     pub labels: Vec<i64>,
     /// The rows, in order, without gaps.
@@ -61,17 +67,22 @@ impl Batch {
     pub fn pack<'a>(rows: impl IntoIterator<Item = &'a TrainRow>, slot: Option<usize>) -> Self {
         let mut batch = Self::default();
         for row in rows {
-            batch.push(&row.ids, 0, slot, row.context_len, row.source);
+            batch.push(&row.ids, 0, row.positions, slot, row.source);
             batch.labels.extend_from_slice(&row.labels);
         }
         batch
     }
 
-    /// Appends a row of unlabelled tokens whose first one stands at rotary position `first_position`.
-    pub fn push(&mut self, ids: &[u32], first_position: usize, slot: Option<usize>, context_len: usize, source: usize) {
+    /// Appends unlabelled tokens of a sequence whose first `first` ones came earlier (and are in a cache).
+    pub fn push(&mut self, ids: &[u32], first: usize, positions: Positions, slot: Option<usize>, source: usize) {
         let start = self.ids.len();
         self.ids.extend_from_slice(ids);
-        self.positions.extend((0..ids.len()).map(|i| (first_position + i) as u32));
+        for i in first..first + ids.len() {
+            let [position, block] = positions.at(i);
+            self.positions.push(position);
+            self.block_positions.push(block);
+        }
+        let context_len = positions.context_len().saturating_sub(first).min(ids.len());
         self.segments.push(Segment { start, len: ids.len(), context_len, slot, source });
     }
 
@@ -118,6 +129,7 @@ mod tests {
             ids: ids.to_vec(),
             labels: labels.to_vec(),
             context_len: 1,
+            positions: Positions::Linear,
             source: 7,
         };
         let batch = Batch::pack([&row(&[5, 6, 7], &[-100, 6, 7]), &row(&[8, 9], &[8, 9])], Some(0));

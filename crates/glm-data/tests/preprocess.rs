@@ -22,8 +22,8 @@ fn rows(values: &[Value]) -> Rows {
 
 fn config(case: &Value) -> DataConfig {
     DataConfig {
-        prompt_column: text(&case["prompt_column"]).into(),
-        response_column: text(&case["response_column"]).into(),
+        prompt_column: Some(text(&case["prompt_column"]).into()),
+        response_column: Some(text(&case["response_column"]).into()),
         history_column: case["history_column"].as_str().map(Into::into),
         max_source_length: case["max_source_length"].as_u64().unwrap() as usize,
         max_target_length: case["max_target_length"].as_u64().unwrap() as usize,
@@ -112,8 +112,8 @@ fn a_long_prompt_loses_its_oldest_turns_first() {
     let length = |history: &_| prompt::prompt_ids(&tokenizer, "最后的问题", history, None).len();
     for limit in length(&Vec::new())..length(&history) {
         let config = DataConfig {
-            prompt_column: "p".into(),
-            response_column: "r".into(),
+            prompt_column: Some("p".into()),
+            response_column: Some("r".into()),
             history_column: Some("h".into()),
             max_source_length: limit,
             ..DataConfig::default()
@@ -249,7 +249,7 @@ fn a_wrong_column_name_suggests_the_right_one_even_when_lenient() {
     let config = DataConfig { lenient: true, ..DataConfig::default() };
     let message = train_rows(&rows, &tokenizer, &config).unwrap_err().to_string();
     assert!(message.contains("the row has \"Content\", \"summary\"; did you mean \"Content\"?"), "{message}");
-    let config = DataConfig { prompt_column: "Content".into(), history_column: Some("history".into()), ..config };
+    let config = DataConfig { prompt_column: Some("Content".into()), history_column: Some("history".into()), ..config };
     let message = train_rows(&rows, &tokenizer, &config).unwrap_err().to_string();
     assert!(message.contains("no column \"history\"") && !message.contains("did you mean"), "{message}");
 }

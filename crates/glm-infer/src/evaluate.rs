@@ -3,8 +3,8 @@
 use crate::engine::{Answer, Engine, Finish, Request};
 use crate::metric::{PairScore, Scorer, Summary};
 use crate::predictions::{Prediction, PredictionsWriter};
-use crate::{GenerationConfig, Result};
-use glm_data::{EvalRow, Tokenizer};
+use crate::{GenerationConfig, InferError, Result};
+use glm_data::{EvalRow, Positions, Tokenizer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +46,9 @@ pub struct Evaluation {
     pub rows: usize,
     /// Answers that were cut at their greatest length.
     pub cut: usize,
-    /// Tokens generated, end tokens included.
+    /// Answers that were ended because they repeated themselves.
+    pub repetitive: usize,
+    /// Tokens of the answers, end tokens included.
     pub tokens: usize,
     /// Time of generation and scoring.
     pub elapsed: Duration,
@@ -69,6 +71,9 @@ impl Evaluation {
 /// Answers all rows. Predictions reach the file in the order of the rows, each as soon as it and all before it are there;
 /// a killed evaluation therefore leaves the predictions of its first rows. Scores compare the raw decoded texts of answer
 /// and label ids, as the official `compute_metrics` does.
+///
+/// Of the answers that beam search returns for a row, the best one counts. A stop string and what follows it are no part of
+/// an answer.
 ///
 /// Answers end where the official ones do: `max_length` counts the prompt with its padding, and the official preprocessing
 /// pads every prompt to the longest among the 1000 rows that it handles together.
@@ -93,16 +98,20 @@ pub fn evaluate(
         early: BTreeMap::new(),
         scores: Vec::with_capacity(rows.len()),
         cut: 0,
+        repetitive: 0,
     };
     let padded = padded_lengths(rows);
     let mut waiting = rows.iter().zip(padded).enumerate();
+    let engine = engine.clone().with_tokenizer(tokenizer);
     let mut running = engine.start(config)?;
     let (mut tokens, mut done) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
         while running.len() < options.batch_size.max(1) {
             let Some((index, (row, padded_len))) = waiting.next() else { break };
             let request = Request::in_batch(row.ids.clone(), options.slot, padded_len, config);
-            running.admit(index, &Request { stream: row.source as u64, source: row.source, ..request })?;
+            let positions = Positions::of(tokenizer, &row.ids)
+                .map_err(|source| InferError::Prompt { row: row.source + 1, source })?;
+            running.admit(index, &Request { positions, stream: row.source as u64, source: row.source, ..request })?;
         }
         if running.is_empty() {
             break;
@@ -120,6 +129,7 @@ pub fn evaluate(
         summary: Summary::of(&written.scores),
         rows: written.scores.len(),
         cut: written.cut,
+        repetitive: written.repetitive,
         tokens,
         elapsed: began.elapsed(),
         stopped: written.scores.len() < rows.len(),
@@ -146,6 +156,7 @@ struct Written<'a> {
     early: BTreeMap<usize, Answer>,
     scores: Vec<PairScore>,
     cut: usize,
+    repetitive: usize,
 }
 
 impl Written<'_> {
@@ -165,13 +176,14 @@ impl Written<'_> {
     }
 
     fn write(&mut self, index: usize, answer: &Answer) -> Result<()> {
-        let predicted = self.tokenizer.decode(&answer.tokens);
+        let predicted = answer.decode(self.tokenizer);
         let reference = &self.rows[index].reference;
         if let Some(file) = &mut self.file {
             file.write(&Prediction::from_decoded(reference, &predicted))?;
         }
         self.scores.push(self.scorer.score_pair(&predicted, reference));
         self.cut += usize::from(answer.finish == Finish::Length);
+        self.repetitive += usize::from(answer.finish == Finish::Repetition);
         Ok(())
     }
 }

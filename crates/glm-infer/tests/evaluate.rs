@@ -6,7 +6,7 @@ use glm_data::{DataConfig, EvalRow, Tokenizer, Variant, eval_rows, read_rows};
 use glm_infer::metric::{Scorer, Summary};
 use glm_infer::predictions::{PredictionsReader, score_file};
 use glm_infer::{Engine, EvaluateOptions, Evaluation, Finish, GenerationConfig, Request, SpecialIds, evaluate};
-use glm_model::adapter::{PrefixConfig, PrefixEncoder, PrefixSlots};
+use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder};
 use glm_model::{LoadOptions, Network};
 use glm_testkit::{fixture, write_random_base};
 use std::path::Path;
@@ -40,7 +40,7 @@ fn greedy() -> GenerationConfig {
 }
 
 fn run(room: &Room, batch_size: usize, file: Option<&Path>, config: &GenerationConfig) -> Evaluation {
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let engine = Engine::new(&room.network, &prefixes, SpecialIds::of(&room.tokenizer));
     let options = EvaluateOptions { batch_size, slot: None, predictions: file };
     let mut last = 0;
@@ -62,7 +62,7 @@ fn predictions_are_those_of_the_rows_in_order_and_are_scored_raw() {
     let lines: Vec<_> = PredictionsReader::open(&file).unwrap().map(Result::unwrap).collect();
     assert_eq!(lines.len(), room.rows.len());
 
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let engine = Engine::new(&room.network, &prefixes, SpecialIds::of(&room.tokenizer));
     let longest = room.rows.iter().map(|row| row.ids.len()).max().unwrap();
     let scorer = Scorer::new();
@@ -102,7 +102,7 @@ fn the_number_of_rows_in_progress_changes_nothing() {
 #[test]
 fn a_stopped_evaluation_keeps_what_is_complete() {
     let room = room();
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let engine = Engine::new(&room.network, &prefixes, SpecialIds::of(&room.tokenizer));
     let file = room.folder.path().join("stopped.txt");
     run(&room, 2, Some(&file), &greedy());
@@ -127,7 +127,7 @@ fn a_stopped_evaluation_keeps_what_is_complete() {
 #[test]
 fn numbers_that_are_not_finite_name_the_row_of_the_file() {
     let room = room();
-    let mut prefixes = PrefixSlots::default();
+    let mut prefixes = AdapterSlots::default();
     let config = PrefixConfig::new(room.network.config(), 1, false);
     let slot = prefixes.add(&PrefixEncoder::from_values(config, |_, n| vec![f32::INFINITY; n]).unwrap()).unwrap();
     let engine = Engine::new(&room.network, &prefixes, SpecialIds::of(&room.tokenizer));

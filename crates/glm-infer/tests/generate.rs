@@ -5,14 +5,14 @@
 
 mod support;
 
-use glm_data::Batch;
+use glm_data::{Batch, Positions};
 use glm_infer::decode::{DecodeError, distribution};
 use glm_infer::{Engine, Finish, GenerationConfig, InferError, Request, SpecialIds};
-use glm_model::PastKeyValues;
-use glm_model::adapter::PrefixSlots;
+use glm_model::adapter::AdapterSlots;
+use glm_model::{AdapterInputs, Network};
 use glm_testkit::json;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::{AS_STORED, check_greedy, floats, greedy, id_rows, ids, network, requests};
+use support::{AS_STORED, check_beams, check_greedy, floats, greedy, id_rows, ids, network, requests};
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
@@ -20,7 +20,14 @@ static RUNNING: AtomicBool = AtomicBool::new(false);
 fn greedy_ids_equal_the_official_ones() {
     let meta = json("glm2-tiny/generate.json");
     let network = network("glm2-tiny/model", AS_STORED);
-    check_greedy(&network, &PrefixSlots::default(), None, &meta["generation"], &meta);
+    check_greedy(&network, &AdapterSlots::default(), None, &meta["generation"], &meta);
+}
+
+#[test]
+fn beam_search_ids_and_scores_equal_the_official_ones() {
+    let meta = json("glm2-tiny/generate.json");
+    let network = network("glm2-tiny/model", AS_STORED);
+    check_beams(&network, &AdapterSlots::default(), None, &meta["generation"], &meta);
 }
 
 #[test]
@@ -40,8 +47,8 @@ fn sampling_distributions_equal_the_official_ones() {
             ..GenerationConfig::default()
         };
         let mut batch = Batch::default();
-        batch.push(&prompt, 0, None, prompt.len(), 0);
-        let hidden = network.forward(&batch, &PastKeyValues::default()).unwrap();
+        batch.push(&prompt, 0, Positions::Linear, None, 0);
+        let hidden = network.forward(&batch, &AdapterInputs::default()).unwrap();
         let logits = floats(&network.logits(&hidden.narrow(0, prompt.len() - 1, 1).unwrap()).unwrap());
         let found = distribution(&logits, &prompt, &config).unwrap();
         let expected = entry["probs"].as_array().unwrap();
@@ -55,18 +62,18 @@ fn sampling_distributions_equal_the_official_ones() {
 }
 
 /// The prompts of the padded batch, without padding.
-fn prompts(config: &GenerationConfig) -> (Vec<Request>, SpecialIds) {
+fn prompts(network: &Network, config: &GenerationConfig) -> (Vec<Request>, SpecialIds) {
     let meta = json("glm2-tiny/generate.json");
     let rows = id_rows(&meta["generation"]["batch"]["input_ids"]);
-    (requests(&rows, 0, None, config), SpecialIds { eos: vec![2], pad: 0 })
+    (requests(network, &rows, 0, None, config), SpecialIds { eos: vec![2], pad: 0 })
 }
 
 #[test]
 fn samples_depend_on_seed_and_stream_and_not_on_the_batch() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let config = GenerationConfig { max_new_tokens: Some(12), top_p: 1.0, ..GenerationConfig::default() };
-    let (mut requests, special) = prompts(&config);
+    let (mut requests, special) = prompts(&network, &config);
     requests.iter_mut().enumerate().for_each(|(i, request)| request.stream = i as u64);
     let engine = Engine::new(&network, &prefixes, special);
     let run = |requests: &[Request], config: &GenerationConfig| {
@@ -86,9 +93,9 @@ fn samples_depend_on_seed_and_stream_and_not_on_the_batch() {
 #[test]
 fn long_prompts_are_read_in_pieces() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let config = greedy(16);
-    let (requests, special) = prompts(&config);
+    let (requests, special) = prompts(&network, &config);
     let mut engine = Engine::new(&network, &prefixes, special);
     let whole = engine.generate(&requests, &config, &RUNNING, &mut |_, _| {}).unwrap();
     for tokens in [0, 1, 3, 8] {
@@ -101,9 +108,9 @@ fn long_prompts_are_read_in_pieces() {
 #[test]
 fn answers_end_by_length_and_by_the_stop_flag() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let prefixes = PrefixSlots::default();
+    let prefixes = AdapterSlots::default();
     let config = GenerationConfig { max_length: 16, do_sample: false, ..GenerationConfig::default() };
-    let (mut requests, special) = prompts(&config);
+    let (mut requests, special) = prompts(&network, &config);
     let engine = Engine::new(&network, &prefixes, special);
     // max_length counts the padding: all rows of a batch may get equally many tokens.
     let padded = id_rows(&json("glm2-tiny/generate.json")["generation"]["batch"]["input_ids"])[0].len();
@@ -129,13 +136,13 @@ fn answers_end_by_length_and_by_the_stop_flag() {
 #[test]
 fn what_cannot_be_answered_is_refused_by_row() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let mut prefixes = PrefixSlots::default();
+    let mut prefixes = AdapterSlots::default();
     let broken = glm_model::adapter::PrefixConfig::new(network.config(), 2, false);
     let slot = prefixes
         .add(&glm_model::adapter::PrefixEncoder::from_values(broken, |_, n| vec![f32::NAN; n]).unwrap())
         .unwrap();
     let config = greedy(4);
-    let (mut requests, special) = prompts(&config);
+    let (mut requests, special) = prompts(&network, &config);
     let engine = Engine::new(&network, &prefixes, special);
     let refusal = |requests: &[Request], config: &GenerationConfig| {
         engine.generate(requests, config, &RUNNING, &mut |_, _| {}).unwrap_err()

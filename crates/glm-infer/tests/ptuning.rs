@@ -4,13 +4,15 @@
 
 mod support;
 
-use glm_data::Batch;
+use glm_data::{Batch, Positions};
 use glm_infer::{Engine, Request, SpecialIds};
 use glm_model::KvCache;
-use glm_model::adapter::{PrefixFile, PrefixSlots};
+use glm_model::adapter::{AdapterSlots, PrefixFile};
 use glm_testkit::{Golden, fixture, json, relative_error};
 use std::sync::atomic::AtomicBool;
-use support::{AS_STORED, check_greedy, encoder, floats, greedy, id_rows, logits_error, network, real_rows, requests};
+use support::{
+    AS_STORED, check_beams, check_greedy, encoder, floats, greedy, id_rows, logits_error, network, real_rows, requests,
+};
 
 const KINDS: [&str; 2] = ["noproj", "proj"];
 const TOLERANCE: f64 = 1e-4;
@@ -25,7 +27,7 @@ fn logits_and_decoding_steps_with_a_prefix() {
     let network = network("glm2-tiny/model", AS_STORED);
     for kind in KINDS {
         let (golden, meta) = golden(kind);
-        let mut prefixes = PrefixSlots::default();
+        let mut prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&encoder(&network, &meta, &golden)).unwrap());
         for case in ["eval", "eval_single"] {
             let error = logits_error(&network, &prefixes, slot, &golden, case);
@@ -35,9 +37,12 @@ fn logits_and_decoding_steps_with_a_prefix() {
             let mut caches: Vec<KvCache> = rows.iter().map(|_| network.new_cache()).collect();
             let mut forward = |tokens: &[Vec<u32>]| {
                 let mut batch = Batch::default();
-                tokens.iter().zip(&caches).for_each(|(ids, cache)| batch.push(ids, cache.len(), slot, 0, 0));
+                tokens
+                    .iter()
+                    .zip(&caches)
+                    .for_each(|(ids, cache)| batch.push(ids, cache.len(), Positions::Linear, slot, 0));
                 let mut caches: Vec<&mut KvCache> = caches.iter_mut().collect();
-                let past = prefixes.past(&batch.segments).unwrap();
+                let past = prefixes.inputs(&batch.segments).unwrap();
                 floats(&network.logits(&network.forward_cached(&batch, &past, &mut caches).unwrap()).unwrap())
             };
             forward(&rows.iter().map(|(ids, _)| ids.clone()).collect::<Vec<_>>());
@@ -57,14 +62,15 @@ fn logits_and_decoding_steps_with_a_prefix() {
 }
 
 #[test]
-fn greedy_ids_with_a_prefix() {
+fn greedy_and_beam_search_ids_with_a_prefix() {
     let network = network("glm2-tiny/model", AS_STORED);
     let general = json("glm2-tiny/generate.json");
     for kind in KINDS {
         let (golden, meta) = golden(kind);
-        let mut prefixes = PrefixSlots::default();
+        let mut prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&encoder(&network, &meta, &golden)).unwrap());
         check_greedy(&network, &prefixes, slot, &meta["generation"], &general);
+        check_beams(&network, &prefixes, slot, &meta["generation"], &general);
     }
 }
 
@@ -76,13 +82,13 @@ fn the_official_checkpoints_are_found_out_and_answer() {
         let file = PrefixFile::open(&fixture(&format!("glm2-tiny/ptuning-{kind}-checkpoint"))).unwrap();
         assert_eq!(file.pre_seq_len() as u64, meta["pre_seq_len"].as_u64().unwrap());
         assert_eq!(file.prefix_projection(), meta["prefix_projection"].as_bool().unwrap());
-        let mut prefixes = PrefixSlots::default();
+        let mut prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&file.load(network.config(), None, None).unwrap()).unwrap());
         let rows = id_rows(&meta["generation"]["batch"]["input_ids"]);
         let engine = Engine::new(&network, &prefixes, SpecialIds { eos: vec![2], pad: 0 });
         let config = greedy(4);
         let run = |slot| {
-            let requests = requests(&rows, 0, slot, &config);
+            let requests = requests(&network, &rows, 0, slot, &config);
             engine.generate(&requests, &config, &AtomicBool::new(false), &mut |_, _| {}).unwrap()
         };
         assert_ne!(run(slot), run(None), "{kind}: the prefix changes nothing");
@@ -92,7 +98,7 @@ fn the_official_checkpoints_are_found_out_and_answer() {
 #[test]
 fn a_mixed_batch_answers_as_each_row_alone() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let mut prefixes = PrefixSlots::default();
+    let mut prefixes = AdapterSlots::default();
     let mut rows = Vec::new();
     let mut slots = vec![None];
     for kind in KINDS {
@@ -104,7 +110,8 @@ fn a_mixed_batch_answers_as_each_row_alone() {
     let engine = Engine::new(&network, &prefixes, SpecialIds { eos: vec![2], pad: 0 });
     let run =
         |requests: &[Request]| engine.generate(requests, &config, &AtomicBool::new(false), &mut |_, _| {}).unwrap();
-    let mut mixed: Vec<Request> = slots.iter().rev().flat_map(|slot| requests(&rows, 0, *slot, &config)).collect();
+    let mut mixed: Vec<Request> =
+        slots.iter().rev().flat_map(|slot| requests(&network, &rows, 0, *slot, &config)).collect();
     // Answers of unequal length: slots go out of use one after another while the batch runs.
     mixed.iter_mut().enumerate().for_each(|(i, request)| request.max_new_tokens = 20 - 2 * i);
     let together = run(&mixed);

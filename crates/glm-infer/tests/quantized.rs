@@ -4,8 +4,8 @@
 
 mod support;
 
-use glm_data::Rng;
-use glm_model::adapter::PrefixSlots;
+use glm_data::{Positions, Rng};
+use glm_model::adapter::AdapterSlots;
 use glm_model::quant::RowScaled;
 use glm_model::weights::{ElementType, TensorBytes, WeightFolder};
 use glm_model::{Network, Scheme};
@@ -19,7 +19,7 @@ fn logits_of_stored_and_of_quantized_on_load_bases() {
     for (folder, scheme) in SCHEMES {
         let golden = Golden::open(&format!("{folder}/expected.safetensors"));
         for network in [network(folder, AS_STORED), network(folder, scheme), network("glm2-tiny/model", scheme)] {
-            let error = logits_error(&network, &PrefixSlots::default(), None, &golden, "eval");
+            let error = logits_error(&network, &AdapterSlots::default(), None, &golden, "eval");
             assert!(error < 1e-4, "{folder}: {error}");
         }
     }
@@ -95,7 +95,7 @@ fn grouped_int4_is_nearer_to_f32_than_the_official_int4() {
     let exact = network("glm2-tiny/model", AS_STORED);
     let golden = Golden::open("glm2-tiny/quant-int4/expected.safetensors");
     let mut batch = glm_data::Batch::default();
-    real_rows(&golden, "eval").iter().for_each(|(ids, _)| batch.push(ids, 0, None, 0, 0));
+    real_rows(&golden, "eval").iter().for_each(|(ids, _)| batch.push(ids, 0, Positions::Linear, None, 0));
     let logits = |network: &Network| {
         let hidden = network.forward(&batch, &Default::default()).unwrap();
         floats(&network.logits(&hidden).unwrap())

@@ -3,8 +3,10 @@
 //! Shape legend: `T` tokens of a packed batch, `R` past rows, `N` scored rows, `V` vocabulary; matrices are `[out, in]`.
 
 pub mod adapter;
+pub mod atomic;
 pub mod config;
 mod error;
+pub mod export;
 pub mod glm;
 pub mod ops;
 pub mod quant;
@@ -14,5 +16,5 @@ pub mod weights;
 
 pub use config::GlmConfig;
 pub use error::{ModelError, Result};
-pub use glm::{KvCache, LoadOptions, Network, PastKeyValues};
+pub use glm::{AdapterInputs, KvCache, LoadOptions, Network};
 pub use quant::{DenseType, Scheme};

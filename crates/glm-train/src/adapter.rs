@@ -1,8 +1,8 @@
 //! What trains: the tensors, and how they enter the network.
 
 use candle_core::Var;
-use glm_model::Network;
-use glm_model::adapter::PrefixEncoder;
+use glm_model::adapter::{LoraAdapter, LoraConfig, PrefixEncoder, Site};
+use glm_model::{GlmConfig, Network};
 
 /// A trainable part of the model. The loop asks it for its tensors and knows nothing else of it.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub enum Adapter {
         /// Dropout on the prefix, of its own for every row.
         dropout: f32,
     },
+    /// LoRA: low-rank additions to linear layers of a frozen base.
+    Lora(LoraAdapter),
     /// Every weight of the base, which must have been loaded trainable.
     Full,
 }
@@ -23,6 +25,7 @@ impl Adapter {
     pub fn parameters<'a>(&'a self, network: &'a Network) -> &'a [(String, Var)] {
         match self {
             Self::Prefix { encoder, .. } => encoder.parameters(),
+            Self::Lora(adapter) => adapter.parameters(),
             Self::Full => network.parameters(),
         }
     }
@@ -31,4 +34,31 @@ impl Adapter {
     pub fn parameter_count(&self, network: &Network) -> usize {
         self.parameters(network).iter().map(|(_, var)| var.elem_count()).sum()
     }
+
+    /// The slot that rows name so that they use it; `None` where the base itself trains.
+    pub fn slot(&self) -> Option<usize> {
+        match self {
+            Self::Prefix { .. } | Self::Lora(_) => Some(0),
+            Self::Full => None,
+        }
+    }
+
+    /// Bytes of activations that it adds to those of one block when the block is kept for the backward pass of a batch of
+    /// `tokens`: the product with `A` before and after its factor, the product with `B`, the sum, and the input after
+    /// dropout.
+    pub fn block_activations(&self, base: &GlmConfig, tokens: usize) -> u64 {
+        match self {
+            Self::Lora(adapter) => lora_activations(adapter.config(), base, tokens),
+            Self::Prefix { .. } | Self::Full => 0,
+        }
+    }
+}
+
+/// What LoRA of these settings adds to the activations of a block; see [`Adapter::block_activations`].
+pub fn lora_activations(config: &LoraConfig, base: &GlmConfig, tokens: usize) -> u64 {
+    let site = |site: &Site| {
+        let [out, inner] = site.shape(base);
+        2 * out + 2 * config.rank + if config.dropout > 0.0 { inner } else { 0 }
+    };
+    (config.targets.iter().map(site).sum::<usize>() * tokens * 4) as u64
 }

@@ -2,14 +2,15 @@
 //!
 //! The tape is cut at every block: a block's input and past rows are leaves, and its backward pass starts from the
 //! gradient of its output. Kept and recomputed blocks therefore run the same operations and give the same gradients;
-//! the policy only decides whether a block's tape is held until then or made again.
+//! the policy only decides whether a block's tape is held until then or made again. Below the lowest block that something
+//! trainable enters there is no tape, and no backward pass.
 
 use crate::adapter::Adapter;
 use crate::error::{Result, TrainError, rows};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use glm_data::{Batch, Rng};
-use glm_model::glm::Pass;
+use glm_model::glm::{BlockInputs, Pass};
 use glm_model::{Network, ops};
 use std::ops::Range;
 
@@ -17,17 +18,24 @@ use std::ops::Range;
 #[derive(Debug, Clone, Default)]
 pub struct Gradients {
     values: Vec<Vec<f32>>,
+    blocks: usize,
 }
 
 impl Gradients {
     /// Zeros for the tensors of an adapter.
     pub fn zeros(parameters: &[(String, Var)]) -> Self {
-        Self { values: parameters.iter().map(|(_, var)| vec![0.0; var.elem_count()]).collect() }
+        Self { values: parameters.iter().map(|(_, var)| vec![0.0; var.elem_count()]).collect(), blocks: 0 }
     }
 
     /// Sets everything to 0.
     pub fn clear(&mut self) {
         self.values.iter_mut().for_each(|v| v.fill(0.0));
+        self.blocks = 0;
+    }
+
+    /// Blocks that were gone through backward for these gradients, over all micro batches.
+    pub fn backward_blocks(&self) -> usize {
+        self.blocks
     }
 
     /// One slice a tensor.
@@ -103,22 +111,31 @@ pub fn accumulate(
 ) -> Result<Loss> {
     let parameters = adapter.parameters(network);
     let past = past(adapter, batch.segments.len(), rng)?;
+    let deltas = match adapter {
+        Adapter::Lora(adapter) => adapter.training_deltas(rng),
+        Adapter::Prefix { .. } | Adapter::Full => Vec::new(),
+    };
     let leaf_of = |i: usize| past.as_ref().map(|p| p.leaves[i].as_tensor());
+    let inputs_of = |i: usize| BlockInputs { past: leaf_of(i), deltas: deltas.get(i) };
     let pass = Pass::new(network.config(), batch, past.as_ref().map_or(&[], |p| &p.ranges));
     let blocks = network.blocks();
     let first_kept = blocks.len().saturating_sub(options.kept_blocks);
 
     let embedded = network.embed(&batch.ids)?;
     let mut x = embedded.detach();
+    // The first block that needs a backward pass: nothing trains below it.
+    let mut lowest = if embedded.track_op() { 0 } else { blocks.len() };
     let mut inputs = Vec::with_capacity(blocks.len());
     let mut kept = Vec::with_capacity(blocks.len());
     for (i, block) in blocks.iter().enumerate() {
-        // Below the first block nothing trains unless the embedding does, so its input needs no gradient.
-        let input = if i == 0 && !embedded.track_op() { x.clone() } else { leaf(&x)? };
-        let y = block.forward(&input, leaf_of(i), &pass, None)?;
+        let input = if i >= lowest { leaf(&x)? } else { x.clone() };
+        let y = block.forward(&input, inputs_of(i), &pass, None)?;
         x = y.detach();
-        inputs.push(input);
-        kept.push((i >= first_kept).then_some(y));
+        if y.track_op() {
+            lowest = lowest.min(i);
+            inputs.push(input);
+            kept.push((i >= first_kept).then_some(y));
+        }
     }
 
     let top = leaf(&x)?;
@@ -128,18 +145,19 @@ pub fn accumulate(
     let mut gradient = gradient_of(&store, &top)?;
 
     let mut past_gradients = Vec::with_capacity(blocks.len());
-    for (i, block) in blocks.iter().enumerate().rev() {
-        let y = match kept[i].take() {
+    for (i, (input, y)) in (lowest..blocks.len()).zip(inputs.into_iter().zip(kept)).rev() {
+        let y = match y {
             Some(y) => y,
-            None => block.forward(&inputs[i], leaf_of(i), &pass, None)?,
+            None => blocks[i].forward(&input, inputs_of(i), &pass, None)?,
         };
         let store = ops::seeded(&y, &gradient)?.backward()?;
         gradients.add(parameters, &store)?;
+        gradients.blocks += 1;
         if let Some(leaf) = leaf_of(i) {
             past_gradients.push(gradient_of(&store, leaf)?);
         }
-        if inputs[i].is_variable() {
-            gradient = gradient_of(&store, &inputs[i])?;
+        if input.is_variable() {
+            gradient = gradient_of(&store, &input)?;
         }
     }
     if embedded.track_op() {
@@ -157,7 +175,7 @@ pub fn accumulate(
 ///
 /// # Errors
 /// When shapes do not fit.
-pub fn evaluate(network: &Network, past: &glm_model::PastKeyValues, batch: &Batch) -> Result<Option<Loss>> {
+pub fn evaluate(network: &Network, past: &glm_model::AdapterInputs, batch: &Batch) -> Result<Option<Loss>> {
     let targets = batch.supervised();
     if targets.is_empty() {
         return Ok(None);

@@ -6,12 +6,14 @@ mod examples;
 mod file;
 pub mod keys;
 mod legacy;
+pub mod method;
 pub mod model;
+mod peers;
 pub mod sources;
 pub mod training;
 pub mod types;
 pub mod usage;
-mod value;
+pub mod value;
 pub mod verbs;
 
 use std::ffi::OsString;
@@ -35,6 +37,15 @@ pub enum Verb {
         evaluate: bool,
         /// Print the settings and stop.
         dry_run: bool,
+    },
+    /// `plan`.
+    Plan {
+        /// Keys of the run to plan.
+        given: Box<Given<TrainKeys>>,
+        /// Print json.
+        json: bool,
+        /// Leave out the measurement of this machine.
+        no_measure: bool,
     },
     /// `chat`.
     Chat(Box<Given<ChatKeys>>),
@@ -77,25 +88,40 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Verb, Stop> {
 fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
     match chosen {
         Some((name @ ("train" | "evaluate"), matches)) => {
-            let file = matches.get_one::<PathBuf>("file").or_else(|| matches.get_one::<PathBuf>("config"));
-            let given = Box::new(keys(matches, file)?);
+            let given = Box::new(run_keys(matches)?);
             Ok(Verb::Train { given, evaluate: name == "evaluate", dry_run: matches.get_flag("dry_run") })
         }
-        Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, None)?))),
+        Some(("plan", matches)) => {
+            let given = Box::new(run_keys(matches)?);
+            Ok(Verb::Plan { given, json: matches.get_flag("json"), no_measure: matches.get_flag("no_measure") })
+        }
+        Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, NO_FILE)?))),
         Some(("score", matches)) => Ok(Verb::Score(required_path(matches))),
         Some(("inspect", matches)) => Ok(Verb::Inspect(required_path(matches))),
-        Some(("demo", matches)) => Ok(Verb::Demo(keys(matches, None)?)),
+        Some(("demo", matches)) => Ok(Verb::Demo(keys(matches, NO_FILE)?)),
         Some(("dev", matches)) => verb(matches.subcommand()),
-        Some(("random-base", matches)) => Ok(Verb::RandomBase(keys(matches, None)?)),
-        Some(("demo-base", matches)) => Ok(Verb::DemoBase(keys(matches, None)?)),
+        Some(("random-base", matches)) => Ok(Verb::RandomBase(keys(matches, NO_FILE)?)),
+        Some(("demo-base", matches)) => Ok(Verb::DemoBase(keys(matches, NO_FILE)?)),
         Some((other, _)) => usage::refuse!("{other}: there is no such verb; see glmtune --help"),
         None => usage::refuse!("no verb was given; see glmtune --help"),
     }
 }
 
-fn keys<K: KeySet>(matches: &ArgMatches, file: Option<&PathBuf>) -> Result<Given<K>, UsageError> {
+const NO_FILE: [&PathBuf; 0] = [];
+
+/// The keys of a run: those of its files, then the flags.
+fn run_keys(matches: &ArgMatches) -> Result<Given<TrainKeys>, UsageError> {
+    let file = matches.get_one::<PathBuf>("file").or_else(|| matches.get_one::<PathBuf>("config"));
+    let arguments = matches.get_one::<String>("train_args_file").map(PathBuf::from);
+    keys(matches, [file, arguments.as_ref()].into_iter().flatten())
+}
+
+fn keys<'a, K: KeySet>(
+    matches: &ArgMatches,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<Given<K>, UsageError> {
     let mut given = Given::default();
-    if let Some(file) = file {
+    for file in files {
         file::load(file, &mut given)?;
     }
     command::take_flags(matches, &mut given)?;

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use glm_data::Variant;
+use glm_data::format::{AlpacaJoin, Format};
+use glm_data::{OnOverflow, TrainOn, Variant};
 use glm_train::{Checkpointing, IntervalStrategy, Optim, SchedulerType};
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +101,28 @@ pub enum Group {
 }
 choice!(Group, "32|64"; Group::G32 => "32", Group::G64 => "64",);
 
+/// What trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// A prefix: P-Tuning v2.
+    Ptuning,
+    /// Low-rank additions to linear layers.
+    Lora,
+    /// Every weight.
+    Full,
+    /// Every weight of the last layers.
+    Freeze,
+    /// Nothing: the bare base.
+    None,
+}
+choice!(Method, "ptuning|lora|full|freeze";
+    Method::Ptuning => "ptuning" | "p_tuning" | "p-tuning" | "ptuning_v2" | "p_tuning_v2" | "prefix" | "prefix_tuning",
+    Method::Lora => "lora",
+    Method::Full => "full" | "finetune",
+    Method::Freeze => "freeze",
+    Method::None => "none",
+);
+
 /// Number format in which a base that is not quantized is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -148,6 +171,21 @@ pub enum FileFormat {
 }
 choice!(FileFormat, "bin|safetensors"; FileFormat::Bin => "bin", FileFormat::Safetensors => "safetensors",);
 
+choice!(Format, "NAME";
+    Format::Columns => "columns" | "adgen",
+    Format::Chat => "chat",
+    Format::Alpaca => "alpaca" | "instruct",
+    Format::ChatGlm3 => "chatglm3",
+    Format::Messages => "messages" | "openai" | "glm4",
+    Format::ShareGpt => "sharegpt",
+);
+choice!(TrainOn, "last|every"; TrainOn::LastAnswer => "last", TrainOn::EveryAnswer => "every",);
+choice!(OnOverflow, "trim-history|drop|error";
+    OnOverflow::TrimHistory => "trim-history" | "trim_history",
+    OnOverflow::Drop => "drop",
+    OnOverflow::Error => "error",
+);
+choice!(AlpacaJoin, "newline|nothing"; AlpacaJoin::Newline => "newline", AlpacaJoin::Nothing => "nothing" | "none",);
 choice!(Variant, "NAME"; Variant::ChatGlm => "chatglm" | "chatglm-6b", Variant::ChatGlm2 => "chatglm2" | "chatglm2-6b", Variant::ChatGlm3 => "chatglm3" | "chatglm3-6b",);
 choice!(Optim, "NAME"; Optim::AdamwHf => "adamw_hf", Optim::AdamwTorch => "adamw_torch" | "adamw_torch_fused",);
 choice!(SchedulerType, "NAME";

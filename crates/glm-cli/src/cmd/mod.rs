@@ -4,9 +4,11 @@ pub mod chat;
 pub mod demo;
 pub mod dev;
 pub mod inspect;
+pub mod plan;
 pub mod score;
 pub mod train;
 
+pub mod adapter;
 pub mod base;
 pub mod checkpoint;
 pub mod language;

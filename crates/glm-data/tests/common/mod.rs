@@ -66,3 +66,22 @@ pub fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
+
+/// Rows as they come from a file of JSON lines named rows.json.
+pub fn rows(values: &[Value]) -> glm_data::Rows {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rows.json");
+    let lines: Vec<String> = values.iter().map(ToString::to_string).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    glm_data::read_rows(&file, false).unwrap()
+}
+
+/// A list of labels.
+pub fn labels(value: &Value) -> Vec<i64> {
+    value.as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).collect()
+}
+
+/// The small vocabulary as that of a ChatGLM2-6B or ChatGLM3-6B.
+pub fn tiny(variant: Variant) -> Tokenizer {
+    Tokenizer::from_file(&fixture("tiny-tokenizer/tokenizer.model"), variant).unwrap()
+}

@@ -2,10 +2,9 @@
 //! shift positions, and every token sees all of them.
 
 use crate::config::GlmConfig;
-use crate::glm::PastKeyValues;
-use crate::{ModelError, Result, ops};
+use crate::{Result, ops};
 use candle_core::{Tensor, Var};
-use glm_data::{Rng, Segment};
+use glm_data::{Rng, Variant};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -23,6 +22,9 @@ pub struct PrefixConfig {
     pub key_value_width: usize,
     /// Width of the base, and of the inner layer of the projection.
     pub hidden_size: usize,
+    /// Width of the embedding that a projection starts from: ChatGLM-6B's is the width of the base, that of the later ones
+    /// the width of its result. Without a projection it does not matter.
+    pub projected_from: usize,
 }
 
 impl PrefixConfig {
@@ -34,6 +36,10 @@ impl PrefixConfig {
             num_layers: base.num_layers,
             key_value_width: base.key_value_width(),
             hidden_size: base.hidden_size,
+            projected_from: match base.variant {
+                Variant::ChatGlm => base.hidden_size,
+                Variant::ChatGlm2 | Variant::ChatGlm3 => base.num_layers * base.key_value_width(),
+            },
         }
     }
 
@@ -46,9 +52,10 @@ impl PrefixConfig {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let name = |part: &str| format!("transformer.prefix_encoder.{part}");
         let (width, hidden) = (self.width(), self.hidden_size);
-        let mut tensors = vec![(name("embedding.weight"), vec![self.pre_seq_len, width])];
+        let embedded = if self.prefix_projection { self.projected_from } else { width };
+        let mut tensors = vec![(name("embedding.weight"), vec![self.pre_seq_len, embedded])];
         if self.prefix_projection {
-            tensors.push((name("trans.0.weight"), vec![hidden, width]));
+            tensors.push((name("trans.0.weight"), vec![hidden, embedded]));
             tensors.push((name("trans.0.bias"), vec![hidden]));
             tensors.push((name("trans.2.weight"), vec![width, hidden]));
             tensors.push((name("trans.2.bias"), vec![width]));
@@ -72,7 +79,7 @@ impl PrefixEncoder {
     pub fn new(config: PrefixConfig, rng: &mut Rng) -> Result<Self> {
         let bound = |inner: usize| 1.0 / (inner as f32).sqrt();
         Self::from_values(config, |name, n| {
-            let inner = if name.contains("trans.0") { config.width() } else { config.hidden_size };
+            let inner = if name.contains("trans.0") { config.projected_from } else { config.hidden_size };
             if name.ends_with("embedding.weight") {
                 (0..n).map(|_| rng.normal()).collect()
             } else {
@@ -154,57 +161,5 @@ impl PrefixEncoder {
     pub fn layer(&self, rows: &Tensor, layer: usize) -> Result<Tensor> {
         let width = self.config.key_value_width;
         Ok(rows.narrow(1, layer * width, width)?.contiguous()?)
-    }
-}
-
-/// Prefixes ready for inference, one a slot.
-#[derive(Debug, Clone, Default)]
-pub struct PrefixSlots {
-    slots: Vec<Vec<Tensor>>,
-}
-
-impl PrefixSlots {
-    /// Adds a prefix and returns its slot.
-    ///
-    /// # Errors
-    /// When memory runs out.
-    pub fn add(&mut self, encoder: &PrefixEncoder) -> Result<usize> {
-        let rows = encoder.key_values()?.detach();
-        let layers = (0..encoder.config.num_layers).map(|i| encoder.layer(&rows, i)).collect::<Result<_>>()?;
-        self.slots.push(layers);
-        Ok(self.slots.len() - 1)
-    }
-
-    /// Number of rows of a slot.
-    pub fn rows(&self, slot: usize) -> usize {
-        self.slots.get(slot).and_then(|layers| layers.first()).map_or(0, |t| t.dims()[0])
-    }
-
-    /// The past rows of a batch whose segments may use different slots or none.
-    ///
-    /// # Errors
-    /// When a segment names a slot that does not exist.
-    pub fn past(&self, segments: &[Segment]) -> Result<PastKeyValues> {
-        let mut used: Vec<usize> = segments.iter().filter_map(|s| s.slot).collect();
-        used.sort_unstable();
-        used.dedup();
-        if let Some(slot) = used.iter().find(|s| **s >= self.slots.len()) {
-            return Err(ModelError::Setting(format!("adapter slot {slot} is empty; {} are in use", self.slots.len())));
-        }
-        let mut offsets = vec![0; self.slots.len()];
-        let mut rows = 0;
-        for &slot in &used {
-            offsets[slot] = rows;
-            rows += self.rows(slot);
-        }
-        let layers = match used.as_slice() {
-            [] => Vec::new(),
-            [slot] => self.slots[*slot].clone(),
-            many => (0..self.slots[many[0]].len())
-                .map(|i| Ok(Tensor::cat(&many.iter().map(|s| &self.slots[*s][i]).collect::<Vec<_>>(), 0)?))
-                .collect::<Result<_>>()?,
-        };
-        let range = |slot: Option<usize>| slot.map_or(0..0, |s| offsets[s]..offsets[s] + self.rows(s));
-        Ok(PastKeyValues { layers, ranges: segments.iter().map(|s| range(s.slot)).collect() })
     }
 }

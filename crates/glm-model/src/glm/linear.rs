@@ -1,5 +1,6 @@
 //! A linear layer whose weight is frozen in some form or trains.
 
+use super::inputs::Delta;
 use crate::ops;
 use crate::quant::FrozenWeight;
 use candle_core::{Result, Tensor};
@@ -77,15 +78,16 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// `x [T, in]` → `[T, out]`.
+    /// `x [T, in]` → `[T, out]`, with `deltas` added.
     ///
     /// # Errors
     /// When widths differ.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match (&self.weight, &self.bias) {
-            (Weight::Frozen(weight), bias) => ops::frozen_linear(x, weight, bias.as_ref()),
-            (weight, Some(bias)) => weight.matmul(x)?.broadcast_add(bias),
-            (weight, None) => weight.matmul(x),
-        }
+    pub fn forward(&self, x: &Tensor, deltas: &[Delta]) -> Result<Tensor> {
+        let y = match (&self.weight, &self.bias) {
+            (Weight::Frozen(weight), bias) => ops::frozen_linear(x, weight, bias.as_ref())?,
+            (weight, Some(bias)) => weight.matmul(x)?.broadcast_add(bias)?,
+            (weight, None) => weight.matmul(x)?,
+        };
+        deltas.iter().try_fold(y, |y, delta| delta.add_to(y, x))
     }
 }

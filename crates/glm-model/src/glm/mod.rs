@@ -1,34 +1,26 @@
 //! The one network of the family: embedding, blocks, final norm, output layer. It knows nothing of what trains it.
 
 mod block;
+mod inputs;
 mod kv_cache;
 pub mod layout;
 mod linear;
 mod load;
+mod norm;
 mod pass;
 
 pub use block::Block;
+pub use inputs::{AdapterInputs, BlockDeltas, BlockInputs, Delta, SITES};
 pub use kv_cache::KvCache;
 pub use linear::{Linear, Weight};
 pub use load::{LoadOptions, Progress};
 pub use pass::Pass;
 
 use crate::config::GlmConfig;
-use crate::ops;
 use crate::quant::Scheme;
 use candle_core::{Result, Tensor, Var};
 use glm_data::Batch;
-use std::ops::Range;
-
-/// Rows of keys and values that segments see before their own tokens: one tensor `[R, key_value]` a block, and for
-/// each segment which of the rows.
-#[derive(Debug, Clone, Default)]
-pub struct PastKeyValues {
-    /// One tensor a block; empty when no segment has past rows.
-    pub layers: Vec<Tensor>,
-    /// Rows of each segment.
-    pub ranges: Vec<Range<usize>>,
-}
+use norm::Norm;
 
 /// A loaded network.
 #[derive(Debug)]
@@ -36,7 +28,7 @@ pub struct Network {
     config: GlmConfig,
     embedding: Weight,
     blocks: Vec<Block>,
-    final_norm: Tensor,
+    final_norm: Norm,
     output: Weight,
     parameters: Vec<(String, Var)>,
     fingerprint: String,
@@ -52,6 +44,21 @@ impl Network {
     /// The blocks, first to last.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
+    }
+
+    /// The same network with its first `count` blocks only; weights are shared.
+    pub fn first_blocks(&self, count: usize) -> Self {
+        let blocks: Vec<Block> = self.blocks.iter().take(count).cloned().collect();
+        Self {
+            config: GlmConfig { num_layers: blocks.len(), ..self.config.clone() },
+            blocks,
+            embedding: self.embedding.clone(),
+            final_norm: self.final_norm.clone(),
+            output: self.output.clone(),
+            parameters: self.parameters.clone(),
+            fingerprint: self.fingerprint.clone(),
+            scheme: self.scheme,
+        }
     }
 
     /// The trainable tensors by their official names; empty for a frozen network.
@@ -73,17 +80,22 @@ impl Network {
     pub fn parameter_count(&self) -> usize {
         let matrix = |w: &Weight| w.shape().map_or(0, |(out, inner)| out * inner);
         let linear = |l: &Linear| matrix(&l.weight) + l.bias.as_ref().map_or(0, Tensor::elem_count);
-        let block = |b: &Block| b.linears().into_iter().map(linear).sum::<usize>() + 2 * self.config.hidden_size;
-        matrix(&self.embedding)
-            + matrix(&self.output)
-            + self.config.hidden_size
+        let norms = |b: &Block| b.input_norm.parameter_count() + b.post_norm.parameter_count();
+        let block = |b: &Block| b.linears().into_iter().map(linear).sum::<usize>() + norms(b);
+        self.tables().map(matrix).sum::<usize>()
+            + self.final_norm.parameter_count()
             + self.blocks.iter().map(block).sum::<usize>()
+    }
+
+    /// Embedding and output layer, once where they are the same.
+    fn tables(&self) -> impl Iterator<Item = &Weight> {
+        std::iter::once(&self.embedding).chain((!self.config.knobs.tied_embeddings).then_some(&self.output))
     }
 
     /// Bytes that the weights occupy.
     pub fn bytes(&self) -> usize {
         let blocks = self.blocks.iter().flat_map(|b| b.linears().map(|l| l.weight.bytes())).sum::<usize>();
-        blocks + self.embedding.bytes() + self.output.bytes()
+        blocks + self.tables().map(Weight::bytes).sum::<usize>()
     }
 
     /// Embeddings `[T, hidden]` of a batch.
@@ -107,7 +119,7 @@ impl Network {
     /// # Errors
     /// When shapes do not fit.
     pub fn normed(&self, rows: &Tensor) -> Result<Tensor> {
-        ops::rms_norm(rows, &self.final_norm, self.config.layernorm_epsilon)
+        self.final_norm.forward(rows)
     }
 
     /// An empty cache for one sequence.
@@ -119,11 +131,11 @@ impl Network {
     ///
     /// # Errors
     /// When shapes do not fit or an id is outside the vocabulary.
-    pub fn forward(&self, batch: &Batch, past: &PastKeyValues) -> Result<Tensor> {
-        let pass = Pass::new(&self.config, batch, &past.ranges);
+    pub fn forward(&self, batch: &Batch, inputs: &AdapterInputs) -> Result<Tensor> {
+        let pass = Pass::new(&self.config, batch, &inputs.ranges);
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, past.layers.get(i), &pass, None)?;
+            x = block.forward(&x, inputs.block(i), &pass, None)?;
         }
         Ok(x)
     }
@@ -132,12 +144,12 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::forward`], and when there is not one cache a segment.
-    pub fn forward_cached(&self, batch: &Batch, past: &PastKeyValues, caches: &mut [&mut KvCache]) -> Result<Tensor> {
-        let pass = Pass::new(&self.config, batch, &past.ranges);
+    pub fn forward_cached(&self, batch: &Batch, inputs: &AdapterInputs, caches: &mut [&mut KvCache]) -> Result<Tensor> {
+        let pass = Pass::new(&self.config, batch, &inputs.ranges);
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let mut rows: Vec<&mut Vec<f32>> = caches.iter_mut().map(|c| &mut c.layers[i]).collect();
-            x = block.forward(&x, past.layers.get(i), &pass, Some(&mut rows))?;
+            x = block.forward(&x, inputs.block(i), &pass, Some(&mut rows))?;
         }
         Ok(x)
     }

@@ -5,7 +5,7 @@ use crate::error::{Result, TrainError, rows};
 use crate::step;
 use glm_data::{Batch, TrainRow};
 use glm_model::Network;
-use glm_model::adapter::PrefixSlots;
+use glm_model::adapter::AdapterSlots;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Mean over rows of the mean loss of their batch, as transformers reports `eval_loss`; without an adapter, that of the
@@ -21,9 +21,10 @@ pub fn evaluate(
     stop: &AtomicBool,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Option<f64>> {
-    let mut slots = PrefixSlots::default();
+    let mut slots = AdapterSlots::default();
     let slot = match adapter {
         Some(Adapter::Prefix { encoder, .. }) => Some(slots.add(encoder)?),
+        Some(Adapter::Lora(adapter)) => Some(slots.add_lora(adapter)),
         Some(Adapter::Full) | None => None,
     };
     let (mut sum, mut counted, mut done) = (0.0, 0, 0);
@@ -32,7 +33,7 @@ pub fn evaluate(
             return Ok(None);
         }
         let batch = Batch::pack(chunk, slot);
-        if let Some(loss) = step::evaluate(network, &slots.past(&batch.segments)?, &batch)? {
+        if let Some(loss) = step::evaluate(network, &slots.inputs(&batch.segments)?, &batch)? {
             if !loss.mean.is_finite() {
                 let what = format!("the loss on the validation file is {}", loss.mean);
                 return Err(TrainError::NonFinite { step: 0, what, rows: rows(&batch.sources()) });

@@ -173,7 +173,8 @@ impl Running<'_> {
 
     fn kept_blocks(&self, tokens: usize) -> usize {
         let config = self.trainer.network.config();
-        let each = memory::block_activations(config, tokens).max(1);
+        let added = self.trainer.adapter.block_activations(config, tokens);
+        let each = (memory::block_activations(config, tokens) + added).max(1);
         usize::try_from(self.budget / each).unwrap_or(usize::MAX).min(config.num_layers)
     }
 
@@ -284,8 +285,7 @@ impl Running<'_> {
         let size = config.per_device_train_batch_size;
         let first = within as usize * size;
         let chosen = &self.order.1[first..(first + size).min(self.order.1.len())];
-        let slot = matches!(self.trainer.adapter, Adapter::Prefix { .. }).then_some(0);
-        Batch::pack(chosen.iter().map(|i| &self.trainer.rows[*i]), slot)
+        Batch::pack(chosen.iter().map(|i| &self.trainer.rows[*i]), self.trainer.adapter.slot())
     }
 
     fn update(&mut self, rate: f64, sources: &[usize]) -> Result<f32> {
@@ -301,12 +301,13 @@ impl Running<'_> {
         for (_, var) in self.parameters {
             values.push(ops::with_floats(var.as_tensor(), <[f32]>::to_vec)?);
         }
+        let norms = Norms::from(self.trainer.network.config().knobs.norm);
         let mut slices: Vec<ParamSlice<'_>> = self
             .parameters
             .iter()
             .zip(&mut values)
             .zip(self.gradients.slices())
-            .map(|(((name, _), value), grad)| ParamSlice { name, value, grad, decay: decays(name, Norms::RmsNorm) })
+            .map(|(((name, _), value), grad)| ParamSlice { name, value, grad, decay: decays(name, norms) })
             .collect();
         self.optimizer.step(rate, &mut slices)?;
         for ((_, var), values) in self.parameters.iter().zip(values) {

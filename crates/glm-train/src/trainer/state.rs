@@ -7,6 +7,7 @@ use crate::atomic;
 use crate::error::{Result, TrainError};
 use crate::optim::AdamW;
 use candle_core::{Tensor, Var};
+use glm_model::adapter::LoraAdapter;
 use glm_model::ops;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -40,9 +41,10 @@ impl Identity {
             row.ids.iter().for_each(|id| eat(u64::from(*id)));
             row.labels.iter().for_each(|label| eat(*label as u64));
         }
-        let dropout = match trainer.adapter {
-            Adapter::Prefix { dropout, .. } => *dropout,
-            Adapter::Full => 0.0,
+        let (dropout, lora) = match trainer.adapter {
+            Adapter::Prefix { dropout, .. } => (*dropout, Vec::new()),
+            Adapter::Lora(adapter) => (0.0, lora_settings(adapter)),
+            Adapter::Full => (0.0, Vec::new()),
         };
         let settings = [
             ("the base's fingerprint", trainer.network.fingerprint().to_owned()),
@@ -64,7 +66,7 @@ impl Identity {
             ("--max_grad_norm", c.max_grad_norm.to_string()),
             ("--prefix_dropout", dropout.to_string()),
         ];
-        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let settings = settings.into_iter().chain(lora).map(|(name, value)| (name.to_owned(), value)).collect();
         Self { rows_hash: format!("{hash:016x}"), settings }
     }
 
@@ -75,9 +77,27 @@ impl Identity {
                 before => return Some(format!("{name} was {} and is {now} now", before.map_or("not known", |b| b))),
             }
         }
+        if let Some((name, before)) = self.settings.iter().find(|(name, _)| !other.settings.contains_key(*name)) {
+            return Some(format!("{name} was {before} and is not set now"));
+        }
         (self.rows_hash != other.rows_hash)
             .then(|| "the training rows, their lengths or their columns have changed".to_owned())
     }
+}
+
+/// All that decides what a LoRA adapter computes and how it is trained.
+fn lora_settings(adapter: &LoraAdapter) -> Vec<(&'static str, String)> {
+    let config = adapter.config();
+    let targets: Vec<&str> = config.targets.iter().map(|site| site.name()).collect();
+    let layers = config.layers.as_ref().map_or("all".into(), |layers| format!("{layers:?}"));
+    vec![
+        ("--lora_rank", config.rank.to_string()),
+        ("--lora_alpha", config.alpha.to_string()),
+        ("--lora_dropout", config.dropout.to_string()),
+        ("--use_rslora", config.use_rslora.to_string()),
+        ("--lora_target", targets.join(",")),
+        ("the blocks with LoRA", layers),
+    ]
 }
 
 /// Place in the run after a completed optimizer step. Sums are kept as bits, so that no digit is lost.
