@@ -16,7 +16,7 @@ pub enum Adapter {
     },
     /// LoRA: low-rank additions to linear layers of a frozen base.
     Lora(LoraAdapter),
-    /// Every weight of the base, which must have been loaded trainable.
+    /// The weights of the base itself that it was loaded with as variables: all, or those of its last blocks.
     Full,
 }
 

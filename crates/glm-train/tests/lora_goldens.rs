@@ -8,7 +8,7 @@ use glm_model::adapter::{
     AdapterFile, AdapterSlots, LoadedAdapter, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder,
 };
 use glm_model::adapter::{Site, open};
-use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
+use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme, Trains};
 use glm_testkit::{Golden, fixture, json, largest_difference, relative_error};
 use glm_train::clip::clip_grad_norm;
 use glm_train::optim::{AdamW, AdamWConfig, Norms, ParamSlice, decays};
@@ -23,7 +23,7 @@ const KINDS: [&str; 2] = ["qkv", "all"];
 const AS_STORED: Scheme = Scheme::Dense { dtype: None };
 
 fn network(folder: &str, scheme: Scheme) -> Network {
-    let options = LoadOptions { scheme, trainable: false };
+    let options = LoadOptions { scheme, trains: Trains::Nothing };
     Network::load(&fixture(folder), options, &mut |_, _| {}).unwrap()
 }
 
@@ -392,7 +392,7 @@ fn every_adapter_over_every_form_of_every_base_gets_a_gradient_for_every_tensor(
     for folder in FOLDERS {
         let golden = Golden::open(&format!("{folder}/lora/all.safetensors"));
         for (base, scheme) in made.iter().copied().chain(stored) {
-            let load = LoadOptions { scheme, trainable: false };
+            let load = LoadOptions { scheme, trains: Trains::Nothing };
             let network = match Network::load(&fixture(&format!("{folder}/{base}")), load, &mut |_, _| {}) {
                 Ok(network) => network,
                 Err(e) if e.to_string().contains("multiple of the group width") => {

@@ -4,6 +4,7 @@ use super::source::{Packed, TensorSource};
 use super::tensor::SourceTensor;
 use crate::config::GlmConfig;
 use crate::ops::with_floats;
+use crate::variant::Names;
 use crate::weights::{ElementType, NewTensor};
 use crate::{ModelError, Result};
 use candle_core::Var;
@@ -24,6 +25,13 @@ impl<'a> Parameters<'a> {
         Self { config, trained, base }
     }
 
+    /// The trained tensor of that name; a tied output layer is its embedding.
+    fn trained(&self, name: &str) -> Option<&'a Var> {
+        let names = Names::of(self.config.variant);
+        let tied = self.config.knobs.tied_embeddings && name == names.output;
+        self.trained.get(if tied { names.embedding } else { name }).copied()
+    }
+
     fn base(&self, name: &str) -> Result<&'a dyn TensorSource> {
         self.base
             .ok_or_else(|| ModelError::Setting(format!("tensor {name} did not train, and no base was given for it")))
@@ -36,20 +44,20 @@ impl TensorSource for Parameters<'_> {
     }
 
     fn describe(&self, name: &str) -> Result<NewTensor> {
-        let Some(var) = self.trained.get(name) else { return self.base(name)?.describe(name) };
+        let Some(var) = self.trained(name) else { return self.base(name)?.describe(name) };
         let stored = self.base.and_then(|base| base.describe(name).ok());
         let dtype = stored.map_or(ElementType::F32, |stored| stored.dtype);
         Ok(NewTensor { name: name.to_string(), dtype, shape: var.dims().to_vec() })
     }
 
     fn tensor(&self, name: &str) -> Result<SourceTensor<'_>> {
-        let Some(var) = self.trained.get(name) else { return self.base(name)?.tensor(name) };
+        let Some(var) = self.trained(name) else { return self.base(name)?.tensor(name) };
         let NewTensor { dtype, shape, .. } = self.describe(name)?;
         Ok(SourceTensor::computed(shape, dtype, with_floats(var.as_tensor(), <[f32]>::to_vec)?))
     }
 
     fn packed(&self, name: &str) -> Option<Packed<'_>> {
-        if self.trained.contains_key(name) { None } else { self.base?.packed(name) }
+        if self.trained(name).is_some() { None } else { self.base?.packed(name) }
     }
 
     fn unread(&self) -> Vec<String> {

@@ -3,6 +3,7 @@
 use super::tensor::SourceTensor;
 use crate::config::GlmConfig;
 use crate::glm::layout;
+use crate::variant::Names;
 use crate::weights::{ElementType, NewTensor, TensorBytes, WeightFolder};
 use crate::{ModelError, Result, adapter, quant};
 use rayon::prelude::*;
@@ -91,7 +92,11 @@ impl FolderSource {
     }
 
     fn stored(&self, name: &str) -> Result<TensorBytes<'_>> {
-        self.weights.get(name).ok_or_else(|| ModelError::file(self.weights.path(), format!("tensor {name} is missing")))
+        let names = Names::of(self.config.variant);
+        // The copy that the official files hold of a tied matrix may be left out.
+        let tied = (self.config.knobs.tied_embeddings && name == names.output).then_some(names.embedding);
+        let found = self.weights.get(name).or_else(|| self.weights.get(tied?));
+        found.ok_or_else(|| ModelError::file(self.weights.path(), format!("tensor {name} is missing")))
     }
 
     fn wrong(&self, name: &str, reason: &str) -> ModelError {

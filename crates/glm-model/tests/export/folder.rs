@@ -2,7 +2,7 @@ use super::support::{Changed, assert_same_bytes, base_with_files, names, quiet, 
 use candle_core::Tensor;
 use glm_model::export::{FolderOptions, FolderSource, Parameters, TensorSource, export_folder};
 use glm_model::weights::{ElementType, FileFormat, WeightFolder};
-use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
+use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme, Trains};
 use glm_testkit::fixture;
 use serde_json::json;
 
@@ -84,7 +84,7 @@ fn tokenizer_and_model_code_go_with_the_weights_and_a_stale_prefix_setting_does_
 #[test]
 fn trained_parameters_are_exported_and_the_rest_comes_from_the_base() {
     let path = fixture("glm2-tiny/model");
-    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trainable: true };
+    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All };
     let network = Network::load(&path, options, &mut |_, _| {}).unwrap();
     let trained = network.parameters();
     for (_, var) in trained {
