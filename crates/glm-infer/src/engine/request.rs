@@ -15,7 +15,7 @@ pub struct SpecialIds {
 impl SpecialIds {
     /// Those of a tokenizer.
     pub fn of(tokenizer: &Tokenizer) -> Self {
-        Self { eos: vec![tokenizer.eos_id()], pad: tokenizer.pad_id() }
+        Self { eos: tokenizer.eos_ids(), pad: tokenizer.pad_id() }
     }
 }
 
