@@ -4,7 +4,9 @@
 
 use candle_core::{Tensor, Var};
 use glm_data::{Batch, IGNORE_INDEX, Positions, Rng, TrainRow, Variant};
-use glm_model::adapter::{AdapterFile, AdapterSlots, LoadedAdapter, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder};
+use glm_model::adapter::{
+    AdapterFile, AdapterSlots, LoadedAdapter, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder,
+};
 use glm_model::adapter::{Site, open};
 use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture, json, largest_difference, relative_error};
@@ -181,7 +183,7 @@ fn optimizer_steps_as_the_official_trainer_makes_them() {
             assert!(difference <= tolerance, "{name} {tensor}: {difference} > {tolerance}");
         }
         let batch = Batch::pack(&rows(variant, &golden, "batch"), adapter.slot());
-        let (loss, _) = self::gradients(&network, &adapter, &batch, options(&network, 1.0), 0);
+        let (loss, _) = gradients(&network, &adapter, &batch, options(&network, 1.0), 0);
         close(&format!("{name} after"), loss.mean, run["loss_on_batch_after"].as_f64().unwrap() as f32, noise);
     }
 }
@@ -294,7 +296,8 @@ fn dropout_is_the_same_when_blocks_are_recomputed_and_differs_from_batch_to_batc
     for (name, network, lora, golden, _) in cases() {
         let mut config = lora.config().clone();
         config.dropout = 0.25;
-        let values = |name: &str| lora.parameters().iter().find(|(n, _)| n == name).map(|(_, var)| floats(var)).unwrap();
+        let values =
+            |name: &str| lora.parameters().iter().find(|(n, _)| n == name).map(|(_, var)| floats(var)).unwrap();
         let places = lora.places().to_vec();
         let with_dropout = LoraAdapter::from_values(config, network.config(), places, |name, _| values(name)).unwrap();
         let batch = Batch::pack(&rows(network.config().variant, &golden, "batch"), Some(0));

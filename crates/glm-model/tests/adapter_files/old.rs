@@ -29,11 +29,14 @@ fn parts_of_a_fused_layer_become_one_addition_of_the_same_value() {
         for enable in [vec![true, false, true], vec![false, true, false], vec![true; 3]] {
             let (rank, alpha) = (2, 16.0);
             let enabled = enable.iter().filter(|on| **on).count();
-            let file = changed(&adapter_folder(folder, "qkv"), "adapter_model.bin", ElementType::F32, |keys, tensors| {
-                keys.extend(json!({"r": rank, "lora_alpha": alpha, "enable_lora": enable}).as_object().unwrap().clone());
-                keys.insert("merge_weights".into(), json!(false));
-                old(tensors, rank, enabled);
-            });
+            let file =
+                changed(&adapter_folder(folder, "qkv"), "adapter_model.bin", ElementType::F32, |keys, tensors| {
+                    keys.extend(
+                        json!({"r": rank, "lora_alpha": alpha, "enable_lora": enable}).as_object().unwrap().clone(),
+                    );
+                    keys.insert("merge_weights".into(), json!(false));
+                    old(tensors, rank, enabled);
+                });
             let tensors = crate::support::read(&file.path().join("adapter_model.bin"));
             let adapter = lora_file(file.path()).load(&base).unwrap();
             for layer in 0..base.num_layers {
@@ -76,11 +79,12 @@ fn old_forms_that_cannot_be_told_are_refused_by_name() {
             // Two parts of a layer that has three.
             (json!([true, false]), "lora_"),
         ] {
-            let file = changed(&adapter_folder(folder, "qkv"), "adapter_model.bin", ElementType::F32, |keys, tensors| {
-                keys.insert("r".into(), json!(2));
-                keys.insert("enable_lora".into(), enable.clone());
-                old(tensors, 2, 2);
-            });
+            let file =
+                changed(&adapter_folder(folder, "qkv"), "adapter_model.bin", ElementType::F32, |keys, tensors| {
+                    keys.insert("r".into(), json!(2));
+                    keys.insert("enable_lora".into(), enable.clone());
+                    old(tensors, 2, 2);
+                });
             refused(file.path(), &base, &[reason]);
         }
         let unsaid = changed(&adapter_folder(folder, "qkv"), "adapter_model.bin", ElementType::F32, |keys, tensors| {

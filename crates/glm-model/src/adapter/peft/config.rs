@@ -184,9 +184,10 @@ impl PeftConfig {
         };
         match parts.filter(whole) {
             Some(parts) => Ok(Some(parts)),
-            None => {
-                Err(self.wrong(format!("enable_lora is {}, expected 1 to {MOST_PARTS} truth values, one of them true", short(value))))
-            }
+            None => Err(self.wrong(format!(
+                "enable_lora is {}, expected 1 to {MOST_PARTS} truth values, one of them true",
+                short(value)
+            ))),
         }
     }
 
