@@ -63,7 +63,7 @@ impl Room {
         let mut slots = AdapterSlots::default();
         let slot = prefix.map(|prefix| slots.add(prefix).unwrap());
         let config = GenerationConfig { do_sample: false, max_new_tokens: Some(tokens), ..Default::default() };
-        let ids = self.tokenizer.encode_prompt(&prompt::build_prompt(Variant::ChatGlm2, question, history));
+        let ids = prompt::prompt_ids(&self.tokenizer, question, history, None);
         let engine = Engine::new(network, &slots, SpecialIds::of(&self.tokenizer));
         let request = Request::new(ids, slot, &config);
         let answers = engine.generate(&[request], &config, &AtomicBool::new(false), &mut |_, _| {}).unwrap();
@@ -105,7 +105,7 @@ fn a_conversation_remembers_until_it_is_cleared() {
 
     // Too little room for the first turn.
     let ids = |text: &str| room.tokenizer.encode_prompt(text).len();
-    let length = ids(&prompt::build_prompt(Variant::ChatGlm2, second, &[turn])) + 8;
+    let length = prompt::prompt_ids(&room.tokenizer, second, &[turn], None).len() + 8;
     let (out, err) = room.answers(&format!("{GREEDY} --max_length {length}"), &format!("{first}\n{second}\n"));
     assert_eq!(out, format!("{answer}\n{alone}\n"));
     assert!(err.contains(&format!("to stay within max_length {length}")), "{err}");
@@ -172,7 +172,7 @@ fn what_does_not_fit_together_is_named() {
     let path = |name: &str| room.folder.path().join(name);
     room.prefix("checkpoint-3", 3);
     let chat = |flags: &str| room.chat(&format!("{GREEDY} {flags}"), "你好\n");
-    refused(&chat("--model_name_or_path THUDM/chatglm2-6b"), 2, &["there is no such folder", "Nothing is downloaded"]);
+    refused(&chat("--model_name_or_path THUDM/chatglm2-6b --offline"), 1, &["there is no such folder", "--offline"]);
     let contradiction = "--model_name_or_path base --ptuning_checkpoint checkpoint-3 --pre_seq_len 128";
     refused(&chat(contradiction), 1, &["pre_seq_len 5", "--pre_seq_len 128"]);
     refused(&chat("--model_name_or_path base --ptuning_checkpoint base"), 1, &["holds no P-Tuning prefix"]);

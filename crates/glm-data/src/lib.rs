@@ -4,9 +4,11 @@
 //! packed [`Batch`]. This crate knows nothing of tensors.
 
 mod batch;
+pub mod check;
 mod config;
 mod error;
 mod fingerprint;
+pub mod format;
 mod order;
 mod position;
 mod preprocess;
@@ -17,14 +19,14 @@ mod tokenizer;
 mod variant;
 
 pub use batch::{Batch, IGNORE_INDEX, Segment, Target, TrainRow};
-pub use config::DataConfig;
+pub use config::{DataConfig, OnOverflow, TrainOn};
 pub use error::DataError;
 pub use fingerprint::fingerprint_file;
 pub use order::epoch_order;
 pub use position::Positions;
 pub use preprocess::{EvalRow, Lengths, PreprocessReport, eval_rows, train_rows};
 pub use prompt::Turn;
-pub use reader::{Row, Rows, SkippedRow, read_rows};
+pub use reader::{Encoding, Json, Row, Rows, SkippedRow, read_rows};
 pub use rng::Rng;
 pub use tokenizer::{StreamDecoder, Tokenizer};
 pub use variant::Variant;

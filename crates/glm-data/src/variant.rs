@@ -26,4 +26,12 @@ impl Variant {
             Self::ChatGlm3 => "ChatGLM3",
         }
     }
+
+    /// Name of the vocabulary in a folder as it is published.
+    pub fn tokenizer_file(self) -> &'static str {
+        match self {
+            Self::ChatGlm => "ice_text.model",
+            Self::ChatGlm2 | Self::ChatGlm3 => "tokenizer.model",
+        }
+    }
 }

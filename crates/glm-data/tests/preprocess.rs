@@ -22,8 +22,8 @@ fn rows(values: &[Value]) -> Rows {
 
 fn config(case: &Value) -> DataConfig {
     DataConfig {
-        prompt_column: text(&case["prompt_column"]).into(),
-        response_column: text(&case["response_column"]).into(),
+        prompt_column: Some(text(&case["prompt_column"]).into()),
+        response_column: Some(text(&case["response_column"]).into()),
         history_column: case["history_column"].as_str().map(Into::into),
         max_source_length: case["max_source_length"].as_u64().unwrap() as usize,
         max_target_length: case["max_target_length"].as_u64().unwrap() as usize,
@@ -109,12 +109,11 @@ fn a_long_prompt_loses_its_oldest_turns_first() {
     let tokenizer = tiny();
     let history: Vec<_> = (0..6).map(|i| (format!("问题{i}"), "回答".repeat(8))).collect();
     let rows = rows(&[json!({"p": "最后的问题", "r": "好", "h": history})]);
-    let length =
-        |history: &_| tokenizer.encode_prompt(&prompt::build_prompt(Variant::ChatGlm2, "最后的问题", history)).len();
+    let length = |history: &_| prompt::prompt_ids(&tokenizer, "最后的问题", history, None).len();
     for limit in length(&Vec::new())..length(&history) {
         let config = DataConfig {
-            prompt_column: "p".into(),
-            response_column: "r".into(),
+            prompt_column: Some("p".into()),
+            response_column: Some("r".into()),
             history_column: Some("h".into()),
             max_source_length: limit,
             ..DataConfig::default()
@@ -123,7 +122,7 @@ fn a_long_prompt_loses_its_oldest_turns_first() {
         let ids = &ours[0].ids[..ours[0].context_len];
         // As many of the newest turns as fit.
         let expected = (1..=6)
-            .map(|k| tokenizer.encode_prompt(&prompt::build_prompt(Variant::ChatGlm2, "最后的问题", &history[k..])))
+            .map(|k| prompt::prompt_ids(&tokenizer, "最后的问题", &history[k..], None))
             .find(|ids| ids.len() <= limit)
             .unwrap();
         assert_eq!(ids, expected, "limit {limit}");
@@ -136,7 +135,7 @@ fn a_long_question_loses_its_middle_and_never_the_end_of_the_template() {
     let tokenizer = tiny();
     let question = format!("开头{}结尾", "中间的话。".repeat(400));
     let rows = rows(&[json!({"content": question, "summary": "好"})]);
-    let template = tokenizer.encode_prompt(&prompt::build_prompt(Variant::ChatGlm2, "", &[])).len();
+    let template = prompt::prompt_ids(&tokenizer, "", &[], None).len();
     for limit in [template + 12, template + 40, 300] {
         let config = DataConfig { max_source_length: limit, ..DataConfig::default() };
         let (ours, report) = train_rows(&rows, &tokenizer, &config).unwrap();
@@ -250,7 +249,7 @@ fn a_wrong_column_name_suggests_the_right_one_even_when_lenient() {
     let config = DataConfig { lenient: true, ..DataConfig::default() };
     let message = train_rows(&rows, &tokenizer, &config).unwrap_err().to_string();
     assert!(message.contains("the row has \"Content\", \"summary\"; did you mean \"Content\"?"), "{message}");
-    let config = DataConfig { prompt_column: "Content".into(), history_column: Some("history".into()), ..config };
+    let config = DataConfig { prompt_column: Some("Content".into()), history_column: Some("history".into()), ..config };
     let message = train_rows(&rows, &tokenizer, &config).unwrap_err().to_string();
     assert!(message.contains("no column \"history\"") && !message.contains("did you mean"), "{message}");
 }
@@ -310,7 +309,7 @@ fn unknown_tokens_of_an_answer_are_targets_only_when_pads_are() {
 #[test]
 fn rows_with_nothing_to_learn_are_left_out_and_counted() {
     let tokenizer = tiny();
-    let template = tokenizer.encode_prompt(&prompt::build_prompt(Variant::ChatGlm2, "", &[])).len();
+    let template = prompt::prompt_ids(&tokenizer, "", &[], None).len();
     // Four byte tokens do not fit where one may stand.
     let rows =
         rows(&[json!({"content": "\u{10ffff}\u{10ffff}", "summary": "好"}), json!({"content": "1", "summary": "好"})]);

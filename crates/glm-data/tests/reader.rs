@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use glm_data::{Rows, read_rows};
+use glm_data::{Encoding, Json, Row, Rows, read_rows};
 use glm_testkit::external;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -23,8 +23,14 @@ fn read(name: &str, contents: impl AsRef<[u8]>) -> Rows {
 }
 
 /// Columns of each row as pairs, and its line.
-fn table(rows: &Rows) -> Vec<(Vec<(&str, &Value)>, usize)> {
-    rows.rows.iter().map(|row| (row.columns().collect(), row.line)).collect()
+fn table(rows: &Rows) -> Vec<(Vec<(&str, Value)>, usize)> {
+    let columns = |row| Row::columns(row).map(|(name, json)| (name, value(json))).collect();
+    rows.rows.iter().map(|row| (columns(row), row.line)).collect()
+}
+
+/// The value in serde_json's form.
+fn value(json: &Json) -> Value {
+    serde_json::to_value(json).unwrap()
 }
 
 const PRETTY: &str = "{\n  \"q\": \"甲{[\\\"\\\\\",\n  \"a\": [1, {\"x\": \"]}\"}]\n}";
@@ -34,7 +40,7 @@ fn every_form_of_json_gives_the_same_rows_whatever_the_name() {
     let line = r#"{"q": "甲{[\"\\", "a": [1, {"x": "]}"}]}"#;
     let value = json!([1, {"x": "]}"}]);
     let text = json!("甲{[\"\\");
-    let expected = vec![("q", &text), ("a", &value)];
+    let expected = vec![("q", text), ("a", value)];
     let forms = [
         (format!("[{line}, {line}]"), [1, 1]),
         (format!("\n [\n{line}\n,\n\n{line}]\n"), [3, 6]),
@@ -64,16 +70,27 @@ fn csv_keeps_texts_as_they_are() {
         "\u{feff}content,summary,history\r\n甲,\"乙,\n\"\"丙\"\"\",\"[[\"\"a\"\",\"\"b\"\"]]\"\n007,,NA\n",
     );
     let texts = ["甲", "乙,\n\"丙\"", "[[\"a\",\"b\"]]", "007", "", "NA"].map(|t| json!(t));
-    let row = |i: usize| vec![("content", &texts[i]), ("summary", &texts[i + 1]), ("history", &texts[i + 2])];
+    let row =
+        |i: usize| ["content", "summary", "history"].into_iter().zip(texts[i..].iter().cloned()).collect::<Vec<_>>();
     assert_eq!(table(&rows), [(row(0), 2), (row(3), 4)]);
     assert_eq!(read("x.csv", "a,b\n").rows.len(), 0);
     assert_eq!(read("x.json", "[ ]\n").rows.len(), 0);
 }
 
 #[test]
+fn names_keep_their_order_however_deep() {
+    let line = r#"{"z":{"b":[{"y":1.5,"x":-2,"y2":18446744073709551615}],"a":true},"k":null}"#;
+    let rows = read("x.json", line);
+    let columns: Vec<_> =
+        rows.rows[0].columns().map(|(name, json)| (name, serde_json::to_string(json).unwrap())).collect();
+    assert_eq!(columns[0], ("z", r#"{"b":[{"y":1.5,"x":-2,"y2":18446744073709551615}],"a":true}"#.into()));
+    assert_eq!(columns[1], ("k", "null".into()));
+}
+
+#[test]
 fn a_name_that_occurs_twice_has_its_last_value() {
     let rows = read("x.json", r#"{"q": 1, "q": 2}"#);
-    assert_eq!(rows.rows[0].get("q"), Some(&json!(2)));
+    assert_eq!(rows.rows[0].get("q").map(value), Some(json!(2)));
     assert_eq!(rows.rows[0].get("p"), None);
 }
 
@@ -86,6 +103,9 @@ fn gbk_is_read_with_a_note() {
     let rows = read("x.json", &gbk);
     assert_eq!(rows.rows, read("x.json", &text).rows);
     assert!(rows.note.unwrap().contains("x.json: read as GBK"));
+    assert_eq!(rows.encoding, Encoding::Gbk);
+    assert_eq!(read("x.json", format!("\u{feff}{text}")).encoding, Encoding::Utf8Bom);
+    assert_eq!(read("x.json", &text).encoding, Encoding::Utf8);
     // Damage makes it an error that still says GBK.
     let mut damaged = gbk.into_owned();
     damaged[20] = 0xff;
@@ -217,7 +237,7 @@ proptest! {
         let csv = String::from_utf8(csv.into_inner().unwrap()).unwrap();
         for (name, contents) in [("x.jsonl", lines.join("\n")), ("x.json", pretty), ("x.csv", csv)] {
             let rows = read(name, contents);
-            let back: Vec<_> = rows.rows.iter().map(|row| (row.get("q").cloned(), row.get("a").cloned())).collect();
+            let back: Vec<_> = rows.rows.iter().map(|row| (row.get("q").map(value), row.get("a").map(value))).collect();
             let expected: Vec<_> = texts.iter().map(|(q, a)| (Some(json!(q)), Some(json!(a)))).collect();
             prop_assert_eq!(back, expected, "{}", name);
         }

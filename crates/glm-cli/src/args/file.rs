@@ -17,6 +17,7 @@ pub fn load<K: KeySet>(path: &Path, given: &mut Given<K>) -> Result<(), UsageErr
     let parse = match path.extension().and_then(|extension| extension.to_str()) {
         Some("json") => parse_json,
         Some("toml") => parse_toml,
+        Some("py") => refuse!("{shown}: leave the name of the script out; glmtune train stands for it"),
         _ => refuse!("{shown}: expected a configuration file that ends in .json or .toml"),
     };
     let text = match std::fs::read_to_string(path) {

@@ -9,8 +9,8 @@ keys! {
     /// The official `ModelArguments`, the same in ChatGLM-6B and ChatGLM2-6B.
     pub struct ModelArgs in "Model";
 
-    /// Folder of the base model, as published on Hugging Face. A name such as THUDM/chatglm2-6b is a folder
-    /// of that name: nothing is downloaded
+    /// Folder of the base model, as published on Hugging Face, or its name there, as THUDM/chatglm2-6b: what the
+    /// cache (HF_HOME) lacks of it is downloaded (from HF_ENDPOINT, with HF_TOKEN)
     model_name_or_path: Option<PathBuf> = None;
     /// Folder of a trained prefix: to evaluate it, to chat with it, or to train it further
     ptuning_checkpoint: Option<PathBuf> = None;
@@ -21,10 +21,10 @@ keys! {
     pre_seq_len: Option<usize> = None;
     /// Compute the prefix by a small two-layer network instead of learning it directly
     prefix_projection: bool = false;
-    /// Where downloads would be kept
-    cache_dir: Option<PathBuf> = None, unused "nothing is downloaded";
-    /// Token for a private model
-    use_auth_token: bool = false, unused "nothing is downloaded";
+    /// Folder for downloaded models (default: HF_HUB_CACHE, or hub in HF_HOME, as in Python)
+    cache_dir: Option<PathBuf> = None;
+    /// Refuse to download without a token (HF_TOKEN, or that of a login). One that is there is sent in any case
+    use_auth_token: bool = false;
     /// Other folder for config.json
     config_name: Option<String> = None, unused "the official main.py never reads it; config.json is taken from the base folder";
     /// Other folder for the tokenizer
@@ -32,7 +32,7 @@ keys! {
     /// Use a fast tokenizer
     use_fast_tokenizer: bool = true, unused "the tokenizer is built in, and there is only one";
     /// Branch or commit of a downloaded model
-    model_revision: String = "main".into(), unused "nothing is downloaded";
+    model_revision: String = "main".into();
     /// Enlarge the position table
     resize_position_embeddings: Option<bool> = None, unused "the official main.py never reads it; ChatGLM's positions are rotary and have no table";
 }
@@ -46,6 +46,8 @@ keys! {
     quantization_group: Option<Group> = None;
     /// Number format in which a base without --quantization_bit is held; auto: as in its files
     base_dtype: BaseDtype = BaseDtype::Auto;
+    /// Download nothing: a model that is given by its name must be in the cache. HF_HUB_OFFLINE=1 says the same
+    offline: bool = false;
     /// Threads to compute with (default: one a core)
     threads: Option<usize> = None;
 }

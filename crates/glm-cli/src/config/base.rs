@@ -1,4 +1,4 @@
-//! The frozen base and the adapter on it.
+//! The base model, and how it is held.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use crate::args::model::{BaseArgs, ModelArgs};
 use crate::args::sources::Given;
 use crate::args::types::{BaseDtype, Bits, Group};
 use crate::args::usage::{UsageError, refuse};
+use crate::hub::{HubConfig, check_revision};
 
 /// How the four linear layers of every block are quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +41,11 @@ impl Quantization {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BaseConfig {
-    /// Folder of the base.
+    /// Folder of the base, or its name on the hub.
     pub path: PathBuf,
+    /// Where a name on the hub comes from.
+    #[serde(default)]
+    pub hub: HubConfig,
     /// Number format of a base that is not quantized.
     pub dtype: BaseDtype,
     /// Quantization asked for; `None`: as the folder has it.
@@ -55,7 +59,16 @@ impl BaseConfig {
     /// When no base is named, or the quantization keys contradict each other.
     pub fn new<K: KeySet>(given: &Given<K>, model: &ModelArgs, base: &BaseArgs) -> Result<Self, UsageError> {
         let Some(path) = model.model_name_or_path.clone() else {
-            refuse!("--model_name_or_path is missing: give the folder of the base model");
+            refuse!("--model_name_or_path is missing: give the folder of the base model, or its name on the hub");
+        };
+        if let Err(expected) = check_revision(&model.model_revision) {
+            refuse!("{}: {expected}", given.place("model_revision"));
+        }
+        let hub = HubConfig {
+            cache_dir: model.cache_dir.clone(),
+            revision: model.model_revision.clone(),
+            use_auth_token: model.use_auth_token,
+            offline: base.offline,
         };
         let quantization = match (model.quantization_bit, base.quantization_group) {
             (None, None) => None,
@@ -68,7 +81,7 @@ impl BaseConfig {
                 refuse!("{} needs --quantization_bit 4: only INT4 has groups", given.place("quantization_group"))
             }
         };
-        Ok(Self { path, dtype: base.base_dtype, quantization })
+        Ok(Self { path, hub, dtype: base.base_dtype, quantization })
     }
 
     /// A few words for people.
@@ -81,44 +94,5 @@ impl BaseConfig {
             Some(Quantization::Int4Grouped { group }) => format!("INT4 in groups of {group}"),
         };
         format!("{} held in {held}", self.path.display())
-    }
-}
-
-/// The prefix on the base.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdapterConfig {
-    /// Folder of a trained prefix; `None`: a fresh one.
-    pub checkpoint: Option<PathBuf>,
-    /// Length that was asked for. Always present without a checkpoint; with one it may be absent, and must agree.
-    pub pre_seq_len: Option<usize>,
-    /// Projection that was asked for. Always present without a checkpoint; with one it may be absent, and must agree.
-    pub prefix_projection: Option<bool>,
-}
-
-impl AdapterConfig {
-    /// Takes the prefix's part of the keys; `None` when no prefix is asked for.
-    ///
-    /// # Errors
-    /// When the length is 0, or a projection is asked for without a prefix.
-    pub fn new<K: KeySet>(given: &Given<K>, model: &ModelArgs) -> Result<Option<Self>, UsageError> {
-        if model.pre_seq_len == Some(0) {
-            refuse!("{}: expected 1 or more, found 0; leave it out for no prefix", given.place("pre_seq_len"));
-        }
-        let asked = given.has("prefix_projection").then_some(model.prefix_projection);
-        match (&model.ptuning_checkpoint, model.pre_seq_len) {
-            (None, None) if model.prefix_projection => {
-                refuse!("{} needs --pre_seq_len: there is no prefix to project", given.place("prefix_projection"))
-            }
-            (None, None) => Ok(None),
-            (None, length) => Ok(Some(Self {
-                checkpoint: None,
-                pre_seq_len: length,
-                prefix_projection: Some(model.prefix_projection),
-            })),
-            (checkpoint, length) => {
-                Ok(Some(Self { checkpoint: checkpoint.clone(), pre_seq_len: length, prefix_projection: asked }))
-            }
-        }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use super::base::{AdapterConfig, BaseConfig};
+use super::adapter::AdapterConfig;
+use super::base::BaseConfig;
 use super::chat::ChatSettings;
 use super::run::RunConfig;
 use crate::args::types::Resume;
 use crate::args::usage::{UsageError, refuse};
+use crate::hub::{HubName, no_such_folder};
 
 impl RunConfig {
     /// Checks that the files and folders of the run are there, and that training would not run over an older run.
@@ -49,8 +51,8 @@ impl ChatSettings {
 
 fn model(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> Result<(), UsageError> {
     base_folder(&base.path)?;
-    match adapter.and_then(|adapter| adapter.checkpoint.as_deref()) {
-        Some(checkpoint) => present("ptuning_checkpoint", checkpoint),
+    match adapter.and_then(|adapter| Some((adapter.flag(), adapter.init_from()?))) {
+        Some((flag, files)) => present(flag, files),
         None => Ok(()),
     }
 }
@@ -63,10 +65,10 @@ fn base_folder(path: &Path) -> Result<(), UsageError> {
     if path.exists() {
         refuse!("--model_name_or_path {shown}: expected a folder, found a file");
     }
-    refuse!(
-        "--model_name_or_path {shown}: there is no such folder. Nothing is downloaded: put the files of the model \
-         (config.json, tokenizer.model, weights) there, or give another path"
-    )
+    match HubName::of(path) {
+        Some(_) => Ok(()),
+        None => refuse!("--model_name_or_path {}", no_such_folder(path)),
+    }
 }
 
 fn present(name: &str, path: &Path) -> Result<(), UsageError> {
@@ -120,8 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn hub_names_are_paths() {
-        let message = base_folder(Path::new("THUDM/no-such-model")).unwrap_err().0;
-        assert!(message.contains("Nothing is downloaded"), "{message}");
+    fn a_path_that_is_not_there_must_be_a_hub_name() {
+        assert_eq!(base_folder(Path::new("THUDM/no-such-model")), Ok(()));
+        let message = base_folder(Path::new("./no-such-model")).unwrap_err().0;
+        assert!(message.contains("./no-such-model: there is no such folder"), "{message}");
+        assert!(message.contains("owner/name"), "{message}");
     }
 }

@@ -1,48 +1,55 @@
 //! From rows to ids and labels.
 
+mod encode;
 mod eval;
-mod fields;
+mod example;
 mod fit;
+mod official;
 mod report;
+mod sampler;
 mod train;
 
 pub use eval::{EvalRow, eval_rows};
 pub use report::{Lengths, PreprocessReport};
 pub use train::train_rows;
 
-use crate::config::DataConfig;
+pub(crate) use report::{Outcome, Recorder};
+pub(crate) use sampler::{Made, Purpose, Sampler};
+
+use crate::config::OnOverflow;
 use crate::error::DataError;
-use crate::reader::Rows;
-use fields::Example;
-use report::{Outcome, Recorder};
+use crate::format::row_error;
+use crate::reader::Row;
 
 /// Goes through the rows, makes what can be made and counts the rest.
 fn walk<T>(
-    rows: &Rows,
-    config: &DataConfig,
-    mut make: impl FnMut(usize, Example) -> (Option<T>, Outcome),
+    sampler: &Sampler,
+    mut make: impl FnMut(&Row) -> Result<Vec<Made<T>>, DataError>,
 ) -> Result<(Vec<T>, PreprocessReport), DataError> {
-    if config.max_target_length == 0 && !config.compat {
-        return Err(DataError::Config("max_target_length is 0, which leaves nothing to learn; raise it".into()));
-    }
-    fields::check_columns(rows, config)?;
-    let mut recorder = Recorder::new(rows, config);
-    let mut made = Vec::with_capacity(rows.rows.len());
+    let (rows, config) = (sampler.rows, sampler.encoder.config);
+    let mut recorder = Recorder::new(rows, config, &sampler.layout);
+    let mut samples = Vec::with_capacity(rows.rows.len());
     for row in &rows.rows {
-        match fields::example(rows, row, config) {
-            Ok(None) => recorder.empty(),
-            Ok(Some(example)) => {
-                let (item, outcome) = make(row.index, example);
-                recorder.record(row, &outcome);
-                made.extend(item);
+        match make(row) {
+            Ok(made) => {
+                recorder.record(row, &made);
+                for made in made {
+                    match made {
+                        Made::Sample(sample, _) => samples.push(sample),
+                        Made::TooLong(_, reason) if config.on_overflow == OnOverflow::Error => {
+                            return Err(row_error(rows, row, &reason));
+                        }
+                        Made::TooLong(..) | Made::Empty | Made::Untrainable => {}
+                    }
+                }
             }
             Err(_) if config.lenient => recorder.broken(row),
             Err(error) => return Err(error),
         }
     }
     let report = recorder.finish();
-    if made.is_empty() {
+    if samples.is_empty() {
         return Err(DataError::NoRows { file: rows.file.clone(), summary: report.counts() });
     }
-    Ok((made, report))
+    Ok((samples, report))
 }

@@ -2,25 +2,40 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
+use super::fit::Prompt;
+use super::sampler::Made;
 use crate::config::DataConfig;
+use crate::format::{Format, Layout};
 use crate::reader::{Row, Rows};
 
 /// How many row numbers of a kind are kept as examples.
 const EXAMPLES: usize = 5;
 
 /// What became of the rows of a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PreprocessReport {
+    /// The format of the rows.
+    pub format: Option<Format>,
+    /// The format and its columns in words.
+    pub layout: String,
     /// Rows in the file, broken ones included.
     pub rows_read: usize,
     /// Rows that became samples.
     pub rows_used: usize,
+    /// Samples; more than `rows_used` where each answer of a dialogue is one.
+    pub samples: usize,
+    /// Answers of the rows used that became no sample: empty, too long or with nothing to learn.
+    pub answers_left_out: usize,
     /// Rows left out because prompt or answer is empty.
     pub dropped_empty: usize,
     /// Rows left out because they are broken (only when that was allowed).
     pub skipped_broken: usize,
     /// Rows left out because nothing of their answer would be trained or nothing of their question fits.
     pub untrainable: usize,
+    /// Rows left out because they are longer than allowed and not to be cut.
+    pub dropped_long: usize,
     /// Samples whose prompt was cut.
     pub prompts_cut: usize,
     /// Samples whose answer was cut.
@@ -37,6 +52,8 @@ pub struct PreprocessReport {
     pub broken_lines: Vec<usize>,
     /// 1-based lines of the first rows that could not be trained.
     pub untrainable_lines: Vec<usize>,
+    /// 1-based lines of the first rows that were left out because they are too long.
+    pub long_lines: Vec<usize>,
     /// The limit of prompts, for the summary.
     pub max_source_length: usize,
     /// The limit of answers, for the summary.
@@ -44,7 +61,7 @@ pub struct PreprocessReport {
 }
 
 /// Percentiles (nearest rank) of a length in tokens; all 0 when there is nothing to measure.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Lengths {
     /// Half of the lengths are at most this.
     pub p50: usize,
@@ -57,7 +74,7 @@ pub struct Lengths {
 }
 
 impl Lengths {
-    fn of(mut lengths: Vec<usize>) -> Self {
+    pub(crate) fn of(mut lengths: Vec<usize>) -> Self {
         lengths.sort_unstable();
         let rank = |percent: usize| {
             let rank = (lengths.len() * percent).div_ceil(100).max(1);
@@ -81,10 +98,17 @@ impl PreprocessReport {
             (self.dropped_empty, "with an empty prompt or answer"),
             (self.skipped_broken, "broken"),
             (self.untrainable, "with nothing to learn"),
+            (self.dropped_long, "too long"),
         ] {
             if count > 0 {
                 text.push_str(&format!(", {count} {why}"));
             }
+        }
+        if self.samples > self.rows_used {
+            text.push_str(&format!("; {} samples, one for each answer", self.samples));
+        }
+        if self.answers_left_out > 0 {
+            text.push_str(&format!(", {} answers left out", self.answers_left_out));
         }
         text
     }
@@ -92,7 +116,7 @@ impl PreprocessReport {
     /// What the user should do something about, one sentence each; empty when all is well.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let share = |count: usize| match 100 * count / self.rows_used.max(1) {
+        let share = |count: usize| match 100 * count / self.samples.max(1) {
             0 => "less than 1".to_string(),
             percent => percent.to_string(),
         };
@@ -120,6 +144,10 @@ impl PreprocessReport {
                 at(&sorted(&self.broken_lines))
             ));
         }
+        if self.dropped_long > 0 {
+            let lines = at(&self.long_lines);
+            warnings.push(format!("rows left out because they are too long: {} ({lines})", self.dropped_long));
+        }
         if self.untrainable > 0 {
             let lines = at(&self.untrainable_lines);
             warnings.push(format!("rows with nothing to learn from: {} ({lines})", self.untrainable));
@@ -141,18 +169,20 @@ fn list(lines: &[usize]) -> String {
     lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What became of one row.
-pub(super) struct Outcome {
-    pub(super) prompt_len: usize,
-    pub(super) answer_len: usize,
-    pub(super) prompt_cut: bool,
-    pub(super) answer_cut: bool,
-    pub(super) supervised: usize,
+/// Lengths of one sample, and what of it was cut.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    pub(crate) prompt_len: usize,
+    pub(crate) answer_len: usize,
+    pub(crate) prompt_cut: bool,
+    pub(crate) answer_cut: bool,
+    pub(crate) supervised: usize,
 }
 
 impl Outcome {
-    pub(super) fn untrainable() -> Self {
-        Self { prompt_len: 0, answer_len: 0, prompt_cut: false, answer_cut: false, supervised: 0 }
+    /// Nothing is supervised yet.
+    pub(super) fn of(prompt: &Prompt, answer_len: usize, answer_cut: bool) -> Self {
+        Self { prompt_len: prompt.full_len, answer_len, prompt_cut: prompt.is_cut(), answer_cut, supervised: 0 }
     }
 }
 
@@ -163,15 +193,17 @@ fn sorted(lines: &[usize]) -> Vec<usize> {
 }
 
 /// Adds up the outcomes.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     report: PreprocessReport,
     prompts: Vec<usize>,
     answers: Vec<usize>,
 }
 
 impl Recorder {
-    pub(super) fn new(rows: &Rows, config: &DataConfig) -> Self {
+    pub(crate) fn new(rows: &Rows, config: &DataConfig, layout: &Layout) -> Self {
         let report = PreprocessReport {
+            format: Some(layout.format),
+            layout: layout.to_string(),
             rows_read: rows.rows.len() + rows.skipped.len(),
             skipped_broken: rows.skipped.len(),
             broken_lines: rows.skipped.iter().take(EXAMPLES).map(|row| row.line).collect(),
@@ -182,34 +214,44 @@ impl Recorder {
         Self { report, prompts: Vec::new(), answers: Vec::new() }
     }
 
-    pub(super) fn empty(&mut self) {
-        self.report.dropped_empty += 1;
-    }
-
-    pub(super) fn broken(&mut self, row: &Row) {
+    pub(crate) fn broken(&mut self, row: &Row) {
         self.report.skipped_broken += 1;
         note(&mut self.report.broken_lines, row);
     }
 
-    pub(super) fn record(&mut self, row: &Row, outcome: &Outcome) {
+    /// Takes what became of the answers of a row.
+    pub(crate) fn record<T>(&mut self, row: &Row, made: &[Made<T>]) {
+        let samples = made.iter().filter(|made| matches!(made, Made::Sample(..))).count();
         let report = &mut self.report;
-        if outcome.supervised == 0 {
+        report.samples += samples;
+        if samples > 0 {
+            report.rows_used += 1;
+            report.answers_left_out += made.len() - samples;
+        } else if made.iter().any(|made| matches!(made, Made::TooLong(..))) {
+            report.dropped_long += 1;
+            note(&mut report.long_lines, row);
+        } else if made.iter().any(|made| matches!(made, Made::Untrainable)) {
             report.untrainable += 1;
             note(&mut report.untrainable_lines, row);
-            return;
+        } else {
+            report.dropped_empty += 1;
         }
-        report.rows_used += 1;
-        report.prompts_cut += usize::from(outcome.prompt_cut);
-        report.answers_cut += usize::from(outcome.answer_cut);
-        report.supervised_tokens += outcome.supervised;
-        if outcome.prompt_cut || outcome.answer_cut {
+        let mut any_cut = false;
+        for made in made {
+            let Made::Sample(_, outcome) = made else { continue };
+            report.prompts_cut += usize::from(outcome.prompt_cut);
+            report.answers_cut += usize::from(outcome.answer_cut);
+            report.supervised_tokens += outcome.supervised;
+            any_cut |= outcome.prompt_cut || outcome.answer_cut;
+            self.prompts.push(outcome.prompt_len);
+            self.answers.push(outcome.answer_len);
+        }
+        if any_cut {
             note(&mut report.cut_lines, row);
         }
-        self.prompts.push(outcome.prompt_len);
-        self.answers.push(outcome.answer_len);
     }
 
-    pub(super) fn finish(mut self) -> PreprocessReport {
+    pub(crate) fn finish(mut self) -> PreprocessReport {
         self.report.prompt_lengths = Lengths::of(self.prompts);
         self.report.answer_lengths = Lengths::of(self.answers);
         self.report
@@ -239,6 +281,7 @@ mod tests {
         let report = PreprocessReport {
             rows_read: 104,
             rows_used: 100,
+            samples: 100,
             dropped_empty: 4,
             answers_cut: 37,
             answer_lengths: Lengths { p50: 60, p95: 412, p99: 500, max: 600 },

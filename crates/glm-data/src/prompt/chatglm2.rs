@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Turn;
+use super::{Turn, fill_placeholders, is_python_whitespace};
 use crate::tokenizer::Tokenizer;
 
 /// The whole conversation as one prompt.
@@ -33,9 +33,7 @@ pub fn continue_ids(tokenizer: &Tokenizer, query: &str, past_rounds: usize) -> V
 
 /// The answer as it is shown: stripped, with the placeholder of the training date filled in.
 pub fn process_response(response: &str) -> String {
-    // Python's whitespace: Unicode's and the four separators U+001C to U+001F.
-    let blank = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
-    response.trim_matches(blank).replace("[[训练时间]]", "2023年")
+    fill_placeholders(response.trim_matches(is_python_whitespace))
 }
 
 fn push_question(prompt: &mut String, round: usize, question: &str) {

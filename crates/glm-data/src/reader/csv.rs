@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::io::{self, BufRead};
 
-use serde_json::Value;
-
+use super::json_value::Json;
 use super::row::Columns;
 use super::text::TextFile;
 use super::{Broken, Sink};
@@ -65,7 +64,7 @@ fn columns(names: &[String], record: &csv::ByteRecord, line: usize) -> Result<Co
     let mut columns = Columns::default();
     for (name, field) in names.iter().zip(record) {
         match std::str::from_utf8(field) {
-            Ok(value) => columns.0.push((name.clone(), Value::String(value.into()))),
+            Ok(value) => columns.0.push((name.clone(), Json::Text(value.into()))),
             Err(_) => return broken(format!("column {name:?} is not UTF-8")),
         }
     }

@@ -5,13 +5,15 @@
 
 mod csv;
 mod json;
+mod json_value;
 mod jsonl;
 mod row;
 mod text;
 
 use std::path::Path;
 
-pub use row::{Row, Rows, SkippedRow};
+pub use json_value::Json;
+pub use row::{Encoding, Row, Rows, SkippedRow};
 
 use crate::error::DataError;
 use row::Columns;
@@ -42,7 +44,8 @@ pub fn read_rows(file: &Path, lenient: bool) -> Result<Rows, DataError> {
         }
         Some(_) => csv::read(&text, &mut sink)?,
     }
-    Ok(Rows { file: file.into(), rows: sink.rows, skipped: sink.skipped, note: text.note() })
+    let (encoding, note) = (text.encoding(), text.note());
+    Ok(Rows { file: file.into(), rows: sink.rows, skipped: sink.skipped, encoding, note })
 }
 
 fn is_json_name(file: &Path) -> bool {

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+
+use super::json_value::Json;
 
 /// One row of a data file: its columns in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +24,7 @@ impl Row {
     }
 
     /// The value of a column; of the last one when a name occurs twice, as in Python.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub fn get(&self, name: &str) -> Option<&Json> {
         self.columns.0.iter().rev().find(|(column, _)| column == name).map(|(_, value)| value)
     }
 
@@ -33,7 +34,7 @@ impl Row {
     }
 
     /// Columns and values, in order.
-    pub fn columns(&self) -> impl Iterator<Item = (&str, &Value)> {
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.columns.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 }
@@ -47,6 +48,8 @@ pub struct Rows {
     pub rows: Vec<Row>,
     /// Rows that were left out because they are broken (only when that was allowed).
     pub skipped: Vec<SkippedRow>,
+    /// How the file's bytes were read.
+    pub encoding: Encoding,
     /// Something the user should know about the file, such as that it is in GBK.
     pub note: Option<String>,
 }
@@ -58,8 +61,21 @@ impl Rows {
     }
 }
 
+/// How the bytes of a data file were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// UTF-8.
+    #[default]
+    Utf8,
+    /// UTF-8 with a byte order mark, which is not part of the text.
+    Utf8Bom,
+    /// GBK, decoded on the way.
+    Gbk,
+}
+
 /// A row that was left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedRow {
     /// 0-based number in the file.
     pub index: usize,
@@ -69,9 +85,9 @@ pub struct SkippedRow {
     pub reason: String,
 }
 
-/// Names and values in file order; serde_json's own map would sort them.
+/// Names and values in file order.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Columns(pub(super) Vec<(String, Value)>);
+pub(super) struct Columns(pub(super) Vec<(String, Json)>);
 
 impl<'de> Deserialize<'de> for Columns {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -6,24 +6,18 @@ use std::path::Path;
 
 use encoding_rs::{DecoderResult, GBK};
 
+use super::row::Encoding;
 use crate::error::DataError;
 
 const CHUNK: usize = 1 << 16;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    /// UTF-8, perhaps with invalid bytes that the row parsers will meet.
-    Utf8,
-    Gbk,
-}
-
 /// A data file whose encoding is known, to be opened as often as needed.
 #[derive(Debug)]
 pub(super) struct TextFile<'a> {
     file: &'a Path,
+    /// In UTF-8, there may be invalid bytes that the row parsers will meet.
     encoding: Encoding,
-    bom: bool,
     first: Option<u8>,
 }
 
@@ -41,7 +35,8 @@ impl<'a> TextFile<'a> {
             let reason = format!("it is {kind}, not text; expected JSON, JSON lines or CSV in UTF-8");
             return Err(DataError::Format { file: file.into(), reason });
         }
-        let mut encoding = Encoding::Utf8;
+        let bom = scan.head.starts_with(BOM);
+        let mut encoding = if bom { Encoding::Utf8Bom } else { Encoding::Utf8 };
         if let Some((line, offset)) = scan.first_invalid {
             // In Chinese text in GBK nearly every character is invalid UTF-8; in broken UTF-8 most are valid.
             let resembles_gbk = scan.invalid > scan.multibyte;
@@ -56,12 +51,16 @@ impl<'a> TextFile<'a> {
                 return Err(DataError::Encoding { file: file.into(), line, offset, hint: hint.into() });
             }
         }
-        Ok(Self { file, encoding, bom: scan.head.starts_with(BOM), first: scan.first_significant })
+        Ok(Self { file, encoding, first: scan.first_significant })
     }
 
     /// The first byte that is neither byte order mark nor whitespace.
     pub(super) fn first_byte(&self) -> Option<u8> {
         self.first
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// What the user should know about the encoding.
@@ -73,11 +72,11 @@ impl<'a> TextFile<'a> {
     pub(super) fn open(&self) -> Result<Box<dyn BufRead>, DataError> {
         let open = || -> io::Result<Box<dyn BufRead>> {
             let mut handle = File::open(self.file)?;
-            if self.bom {
+            if self.encoding == Encoding::Utf8Bom {
                 handle.seek(SeekFrom::Start(BOM.len() as u64))?;
             }
             Ok(match self.encoding {
-                Encoding::Utf8 => Box::new(BufReader::with_capacity(CHUNK, handle)),
+                Encoding::Utf8 | Encoding::Utf8Bom => Box::new(BufReader::with_capacity(CHUNK, handle)),
                 Encoding::Gbk => Box::new(BufReader::with_capacity(CHUNK, GbkReader::new(handle))),
             })
         };

@@ -1,30 +1,46 @@
 //! Decoding ids one by one.
 
+use std::fmt::Write;
+
 use super::Tokenizer;
+use super::cleanup::CleanUp;
 use super::model_file::Piece;
+use crate::variant::Variant;
 
 /// Decodes a stream of ids: what [`push`](Self::push) and the final [`finish`](Self::finish) return, joined, is what
 /// [`Tokenizer::decode`] returns for all ids together.
 ///
-/// Bytes of an unfinished character are held back until it is complete or cannot become so.
+/// Bytes of an unfinished character are held back until it is complete or cannot become so; for ChatGLM-6B also blanks
+/// that the next character may remove.
 #[derive(Debug, Clone)]
 pub struct StreamDecoder<'a> {
     tokenizer: &'a Tokenizer,
+    skip_specials: bool,
     bytes: Vec<u8>,
     /// No text yet and no leading blank taken off: the blank that encoding puts before a text is not part of it.
     at_start: bool,
+    /// Of ChatGLM-6B, whose official decoder tidies up blanks.
+    cleanup: Option<CleanUp>,
 }
 
 impl<'a> StreamDecoder<'a> {
-    pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self { tokenizer, bytes: Vec::new(), at_start: true }
+    pub(super) fn new(tokenizer: &'a Tokenizer, skip_specials: bool) -> Self {
+        let cleanup = (tokenizer.variant == Variant::ChatGlm).then(CleanUp::default);
+        Self { tokenizer, skip_specials, bytes: Vec::new(), at_start: true, cleanup }
     }
 
     /// Takes the next id and returns the text that is now certain, often one piece, sometimes nothing.
     pub fn push(&mut self, id: u32) -> String {
         let mut text = String::new();
-        self.push_into(id, &mut text);
-        text
+        self.push_raw(id, &mut text);
+        match &mut self.cleanup {
+            Some(cleanup) => {
+                let mut clean = String::new();
+                cleanup.push(&text, &mut clean);
+                clean
+            }
+            None => text,
+        }
     }
 
     /// Returns what was held back, with U+FFFD for each byte that never became a character, and starts afresh.
@@ -32,10 +48,33 @@ impl<'a> StreamDecoder<'a> {
         let mut text = String::new();
         self.flush(&mut text);
         self.at_start = true;
+        match &mut self.cleanup {
+            Some(cleanup) => {
+                let mut clean = String::new();
+                cleanup.push(&text, &mut clean);
+                cleanup.finish(&mut clean);
+                clean
+            }
+            None => text,
+        }
+    }
+
+    pub(super) fn decode(mut self, ids: &[u32]) -> String {
+        let mut text: String = ids.iter().map(|&id| self.push(id)).collect();
+        text.push_str(&self.finish());
         text
     }
 
-    pub(super) fn push_into(&mut self, id: u32, text: &mut String) {
+    fn push_raw(&mut self, id: u32, text: &mut String) {
+        if self.is_dropped(id) {
+            return;
+        }
+        if id < self.tokenizer.image_tokens {
+            self.flush(text);
+            self.at_start = false;
+            write!(text, "<image_{id}>").expect("writing to a string cannot fail");
+            return;
+        }
         match self.tokenizer.piece(id) {
             Piece::Byte(byte) => {
                 self.bytes.push(*byte);
@@ -46,10 +85,19 @@ impl<'a> StreamDecoder<'a> {
             Piece::Text { text: piece, blank } => {
                 self.flush(text);
                 let piece = if self.at_start && *blank { &piece[1..] } else { piece };
-                self.at_start = false;
+                // ChatGLM-6B takes the blank off each piece until there is text.
+                self.at_start &= piece.is_empty() && self.tokenizer.variant == Variant::ChatGlm;
                 text.push_str(piece);
             }
         }
+    }
+
+    /// Ids that the official decoder takes out beforehand, so that they do not even end a run of bytes.
+    fn is_dropped(&self, id: u32) -> bool {
+        let tokenizer = self.tokenizer;
+        let Some(index) = id.checked_sub(tokenizer.image_tokens) else { return false };
+        let pad = tokenizer.variant == Variant::ChatGlm && index == tokenizer.specials.pad;
+        pad || self.skip_specials && tokenizer.specials.skipped.contains(&index)
     }
 
     /// Moves complete characters from the bytes to the text; a byte that can start no character becomes U+FFFD.

@@ -17,6 +17,30 @@ pub fn cases() -> Vec<(&'static str, Tokenizer)> {
     cases
 }
 
+/// ChatGLM-6B's vocabulary, counted behind `image_tokens` image tokens.
+pub fn chatglm(image_tokens: u32) -> Tokenizer {
+    let bytes = std::fs::read(fixture("glm1-tokenizer/ice_text.model")).unwrap();
+    Tokenizer::from_bytes_with_image_tokens(&bytes, Variant::ChatGlm, image_tokens).unwrap()
+}
+
+/// ChatGLM3's goldens and tokenizer; its vocabulary is ChatGLM2's.
+pub fn chatglm3() -> Option<Tokenizer> {
+    let file = external("chatglm2-tokenizer/tokenizer.model");
+    file.map(|file| Tokenizer::from_file(&file, Variant::ChatGlm3).unwrap())
+}
+
+/// Every file of encoded strings and the tokenizer that it was made with.
+pub fn encode_cases() -> Vec<(String, Tokenizer)> {
+    let mut all: Vec<_> = cases().into_iter().map(|(folder, t)| (format!("{folder}/encode.json"), t)).collect();
+    for name in ["encode_image0", "encode_image20000"] {
+        let path = format!("glm1-tokenizer/{name}.json");
+        let image_tokens = glm_testkit::json(&path)["num_image_tokens"].as_u64().unwrap();
+        all.push((path, chatglm(u32::try_from(image_tokens).unwrap())));
+    }
+    all.extend(chatglm3().map(|tokenizer| ("glm3-tokenizer/encode.json".into(), tokenizer)));
+    all
+}
+
 /// A json fixture that is not shipped, or `None` with a printed reason.
 pub fn optional(path: &str) -> Option<Value> {
     if fixture(path).exists() {
@@ -41,4 +65,23 @@ pub fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 /// A text.
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap()
+}
+
+/// Rows as they come from a file of JSON lines named rows.json.
+pub fn rows(values: &[Value]) -> glm_data::Rows {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rows.json");
+    let lines: Vec<String> = values.iter().map(ToString::to_string).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    glm_data::read_rows(&file, false).unwrap()
+}
+
+/// A list of labels.
+pub fn labels(value: &Value) -> Vec<i64> {
+    value.as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).collect()
+}
+
+/// The small vocabulary as that of a ChatGLM2-6B or ChatGLM3-6B.
+pub fn tiny(variant: Variant) -> Tokenizer {
+    Tokenizer::from_file(&fixture("tiny-tokenizer/tokenizer.model"), variant).unwrap()
 }

@@ -37,7 +37,7 @@ impl History {
     /// # Errors
     /// The number of tokens of a question that leaves no room for an answer even on its own; nothing is forgotten then.
     pub fn prompt(&mut self, tokenizer: &Tokenizer, query: &str, config: &GenerationConfig) -> Result<Prompt, usize> {
-        let encode = |turns: &[Turn]| tokenizer.encode_prompt(&prompt::build_prompt(tokenizer.variant(), query, turns));
+        let encode = |turns: &[Turn]| prompt::prompt_ids(tokenizer, query, turns, None);
         let room = config.max_new_tokens.unwrap_or(ROOM.min(config.max_length / 4)).max(1);
         let alone = encode(&[]).len();
         if alone >= config.max_length {

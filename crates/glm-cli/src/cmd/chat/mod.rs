@@ -6,8 +6,9 @@ mod messages;
 mod stream;
 
 use crate::cmd::language::Language;
-use crate::cmd::{base, threads};
+use crate::cmd::{adapter, base, threads};
 use crate::config::ChatSettings;
+use crate::config::adapter::AdapterConfig;
 use anyhow::Context;
 use glm_data::Tokenizer;
 use glm_infer::{Engine, GenerationConfig, InferError, Request, SpecialIds};
@@ -31,15 +32,17 @@ const PREFILL_TOKENS: usize = 256;
 pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
     let loaded = base::load(&settings.base, settings.adapter.as_ref())?;
-    let mut prefixes = AdapterSlots::default();
-    let mut with = String::new();
-    let mut slot = None;
-    if let Some(prefix) = &loaded.prefix {
-        slot = Some(prefixes.add(prefix)?);
-        with = format!(", with a prefix of {} positions", prefix.config().pre_seq_len);
+    let mut slots = AdapterSlots::default();
+    let slot = adapter::add(&mut slots, loaded.adapter.as_ref())?;
+    eprintln!("{}", settings.base.describe());
+    if let (Some(adapter), Some(files)) =
+        (&loaded.adapter, settings.adapter.as_ref().and_then(AdapterConfig::init_from))
+    {
+        let origin = format!("from {}", files.display());
+        eprintln!("{}", adapter::describe(adapter, &loaded.network, &origin));
     }
-    eprintln!("{}{with}", settings.base.describe());
-    let mut engine = Engine::new(&loaded.network, &prefixes, SpecialIds::of(&loaded.tokenizer));
+    let generation = settings.generation(loaded.network.config().variant);
+    let mut engine = Engine::new(&loaded.network, &slots, SpecialIds::of(&loaded.tokenizer));
     engine.prefill_tokens = PREFILL_TOKENS;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
@@ -48,7 +51,7 @@ pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
         engine,
         tokenizer: &loaded.tokenizer,
         slot,
-        generation: &settings.generation,
+        generation: &generation,
         keep: settings.history,
         messages: Messages(Language::of_environment()),
         stop,

@@ -1,0 +1,97 @@
+//! What a checkpoint holds besides the loop's own files: the adapter in the form of the official script or of peft, or
+//! a whole model, and what is needed to know where it came from.
+
+mod metadata;
+mod verify;
+
+pub use verify::verify;
+
+use super::base::Loaded;
+use crate::config::RunConfig;
+use glm_model::adapter::{TORCH_FILE, write_prefix};
+use glm_train::{Adapter, TrainError};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Files of the base folder that belong to its tokenizer.
+const TOKENIZER_FILES: [&str; 6] = [
+    "tokenizer.model",
+    "ice_text.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "tokenization_chatglm.py",
+    "tokenizer.json",
+];
+
+/// The file without which a checkpoint is not complete.
+pub fn main_file(adapter: &Adapter) -> &'static str {
+    match adapter {
+        Adapter::Prefix { .. } => TORCH_FILE,
+        Adapter::Lora(_) => "adapter_model.safetensors",
+        Adapter::Full => "config.json",
+    }
+}
+
+/// Writes checkpoints of one run.
+pub struct CheckpointWriter<'a> {
+    base: &'a Loaded,
+    adapter: &'a Adapter,
+    config_json: String,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'a> CheckpointWriter<'a> {
+    /// Prepares what is the same in every checkpoint.
+    pub fn new(settings: &RunConfig, base: &'a Loaded, adapter: &'a Adapter, data_sha256: String) -> Self {
+        let mut config = base.network.config().raw.clone();
+        if let Adapter::Prefix { encoder, .. } = adapter {
+            config.insert("pre_seq_len".into(), json!(encoder.config().pre_seq_len));
+            config.insert("prefix_projection".into(), json!(encoder.config().prefix_projection));
+            // As the official script: a checkpoint that was trained over a quantized base says so.
+            if let Some(bits) = settings.base.quantization.and_then(|q| q.official_bits()) {
+                config.insert("quantization_bit".into(), json!(bits));
+            }
+        }
+        Self {
+            base,
+            adapter,
+            config_json: format!("{:#}\n", Value::Object(config)),
+            metadata: metadata::of(settings, &base.network, adapter, data_sha256),
+        }
+    }
+
+    /// Writes the trained part of a checkpoint into `folder`.
+    ///
+    /// # Errors
+    /// When the disk refuses or a value is not finite.
+    pub fn write(&self, folder: &Path) -> glm_train::Result<()> {
+        match self.adapter {
+            Adapter::Prefix { encoder, .. } => {
+                write_prefix(folder, encoder, &self.metadata)?;
+                self.write_config(folder)?;
+            }
+            Adapter::Lora(_) | Adapter::Full => {
+                let reason = "saving it is not built yet".to_owned();
+                return Err(TrainError::Resume { path: folder.to_path_buf(), reason });
+            }
+        }
+        for name in TOKENIZER_FILES {
+            let from = self.base.folder.join(name);
+            if from.is_file() {
+                let to = folder.join(name);
+                std::fs::copy(&from, &to).map_err(io(to))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_config(&self, folder: &Path) -> glm_train::Result<()> {
+        let path = folder.join("config.json");
+        std::fs::write(&path, &self.config_json).map_err(io(path))
+    }
+}
+
+fn io(path: PathBuf) -> impl FnOnce(std::io::Error) -> TrainError {
+    move |source| TrainError::Io { path, source }
+}

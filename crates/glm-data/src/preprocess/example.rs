@@ -1,0 +1,50 @@
+//! Which answers of a dialogue become samples.
+
+use crate::config::TrainOn;
+use crate::format::{Conversation, Said};
+use crate::prompt::{Role, Turn};
+
+/// An answer and all that stands before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Example<'a> {
+    pub(super) prompt: &'a [Said],
+    pub(super) answer: &'a Said,
+}
+
+impl<'a> Example<'a> {
+    /// One example for each answer that is asked for, or only the last.
+    pub(super) fn all(conversation: &'a Conversation, train_on: TrainOn) -> Vec<Self> {
+        let messages = &conversation.messages;
+        let example = |i: usize| Self { prompt: &messages[..i], answer: &messages[i] };
+        match train_on {
+            TrainOn::LastAnswer => conversation.answers().next_back().map(example).into_iter().collect(),
+            TrainOn::EveryAnswer => conversation.answers().map(example).collect(),
+        }
+    }
+
+    /// The message that is answered.
+    pub(super) fn query(&self) -> &'a str {
+        self.prompt.last().map_or("", |said| &said.content)
+    }
+
+    /// Questions and answers before; calls of tools are left out.
+    pub(super) fn history(&self) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        let mut question = None;
+        for said in &self.prompt[..self.prompt.len().saturating_sub(1)] {
+            match said.role {
+                Role::User => question = Some(said.content.clone()),
+                Role::Assistant if said.metadata.is_empty() => {
+                    turns.extend(question.take().map(|question| (question, said.content.clone())));
+                }
+                Role::Assistant | Role::System | Role::Observation => {}
+            }
+        }
+        turns
+    }
+
+    /// Question or answer without a text, which the official scripts leave out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.query().is_empty() || (self.answer.content.is_empty() && self.answer.metadata.is_empty())
+    }
+}

@@ -1,0 +1,48 @@
+//! Memory of the machine and of this process.
+
+mod predict;
+
+pub use predict::{Prediction, Workload, predict};
+
+use glm_model::GlmConfig;
+
+fn proc_value(file: &str, key: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kibibytes: u64 = line.trim_start_matches(':').split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+fn number(file: &str) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Bytes that the limit of a container leaves; `None` without a limit.
+fn container() -> Option<u64> {
+    let left = |limit, used| Some(number(limit)?.saturating_sub(number(used)?));
+    left("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
+        .or_else(|| left("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"))
+}
+
+/// Bytes that can be had without swapping, within the limit of a container; `None` where the system does not say (it does
+/// on Linux).
+pub fn available() -> Option<u64> {
+    let machine = proc_value("/proc/meminfo", "MemAvailable")?;
+    Some(container().map_or(machine, |left| left.min(machine)))
+}
+
+/// Largest resident size of this process so far, in bytes; `None` where the system does not say.
+pub fn peak_resident() -> Option<u64> {
+    proc_value("/proc/self/status", "VmHWM")
+}
+
+/// Bytes of activations that one block keeps for the backward pass of a batch of `tokens`.
+///
+/// What the tape holds, in f32: seven tensors of the hidden width (input, two norms, two layer outputs, two sums),
+/// three of the fused projection (product, bias, rotated), the attention's output, and both sides of the MLP's activation.
+pub fn block_activations(config: &GlmConfig, tokens: usize) -> u64 {
+    let attention = config.num_attention_heads * config.head_dim;
+    let inner = config.ffn_hidden_size + config.knobs.activation.width_before(config.ffn_hidden_size);
+    let width = 7 * config.hidden_size + 3 * config.fused_width() + attention + inner;
+    (width * tokens * 4) as u64
+}
