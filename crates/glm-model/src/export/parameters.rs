@@ -1,10 +1,9 @@
 //! Trained tensors: all of a network's, or some over a base that kept the others.
 
-use super::source::{Packed, TensorSource};
+use super::source::{Packed, TensorSource, tied_to};
 use super::tensor::SourceTensor;
 use crate::config::GlmConfig;
 use crate::ops::with_floats;
-use crate::variant::Names;
 use crate::weights::{ElementType, NewTensor};
 use crate::{ModelError, Result};
 use candle_core::Var;
@@ -25,11 +24,10 @@ impl<'a> Parameters<'a> {
         Self { config, trained, base }
     }
 
-    /// The trained tensor of that name; a tied output layer is its embedding.
+    /// What trained under that name; a tied output layer is whatever became of the embedding.
     fn trained(&self, name: &str) -> Option<&'a Var> {
-        let names = Names::of(self.config.variant);
-        let tied = self.config.knobs.tied_embeddings && name == names.output;
-        self.trained.get(if tied { names.embedding } else { name }).copied()
+        let embedding = || self.trained.get(tied_to(self.config, name)?);
+        self.trained.get(name).or_else(embedding).copied()
     }
 
     fn base(&self, name: &str) -> Result<&'a dyn TensorSource> {

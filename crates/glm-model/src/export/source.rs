@@ -57,6 +57,12 @@ pub(super) fn dense_layout(source: &dyn TensorSource) -> Vec<String> {
     layout::tensors(&config).into_iter().map(|(name, _)| name).chain(source.unread()).collect()
 }
 
+/// The embedding, when `name` is an output layer that is tied to it.
+pub(super) fn tied_to(config: &GlmConfig, name: &str) -> Option<&'static str> {
+    let names = Names::of(config.variant);
+    (config.knobs.tied_embeddings && name == names.output).then_some(names.embedding)
+}
+
 /// An opened base folder, mapped; stored integers become floats when they are asked for.
 #[derive(Debug)]
 pub struct FolderSource {
@@ -91,12 +97,13 @@ impl FolderSource {
         &self.weights
     }
 
+    /// A copy of the embedding stands for a tied output layer that the files leave out.
     fn stored(&self, name: &str) -> Result<TensorBytes<'_>> {
-        let names = Names::of(self.config.variant);
-        // The copy that the official files hold of a tied matrix may be left out.
-        let tied = (self.config.knobs.tied_embeddings && name == names.output).then_some(names.embedding);
-        let found = self.weights.get(name).or_else(|| self.weights.get(tied?));
-        found.ok_or_else(|| ModelError::file(self.weights.path(), format!("tensor {name} is missing")))
+        let embedding = tied_to(&self.config, name).and_then(|embedding| self.weights.get(embedding));
+        self.weights
+            .get(name)
+            .or(embedding)
+            .ok_or_else(|| ModelError::file(self.weights.path(), format!("tensor {name} is missing")))
     }
 
     fn wrong(&self, name: &str, reason: &str) -> ModelError {
@@ -141,10 +148,9 @@ impl TensorSource for FolderSource {
     }
 
     fn unread(&self) -> Vec<String> {
-        let read: std::collections::BTreeSet<String> =
-            layout::tensors(&self.config).into_iter().map(|(name, _)| name).collect();
+        let names = Names::of(self.config.variant);
         let float = |name: &str| self.weights.entry(name).is_some_and(|entry| entry.dtype.is_float());
-        self.weights.names().filter(|name| !read.contains(*name) && float(name)).map(str::to_string).collect()
+        self.weights.names().filter(|name| names.ignored(name) && float(name)).map(str::to_string).collect()
     }
 
     fn release(&self, name: &str) {

@@ -1,6 +1,7 @@
 //! What a checkpoint holds besides the loop's own files: the adapter in the form of the official script or of peft, or
 //! a whole model, and what is needed to know where it came from.
 
+mod full;
 mod metadata;
 mod verify;
 
@@ -8,8 +9,9 @@ pub use verify::verify;
 
 use super::base::Loaded;
 use crate::config::RunConfig;
-use glm_model::adapter::{TORCH_FILE, write_prefix};
-use glm_train::{Adapter, TrainError};
+use anyhow::Context;
+use glm_model::adapter::{TORCH_FILE, peft, write_lora, write_prefix};
+use glm_train::{Adapter, TrainError, run_dir, trainer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ const TOKENIZER_FILES: [&str; 6] = [
 pub fn main_file(adapter: &Adapter) -> &'static str {
     match adapter {
         Adapter::Prefix { .. } => TORCH_FILE,
-        Adapter::Lora(_) => "adapter_model.safetensors",
+        Adapter::Lora(_) => peft::SAFETENSORS_FILE,
         Adapter::Full => "config.json",
     }
 }
@@ -37,6 +39,8 @@ pub fn main_file(adapter: &Adapter) -> &'static str {
 pub struct CheckpointWriter<'a> {
     base: &'a Loaded,
     adapter: &'a Adapter,
+    /// What Python will load the base by.
+    base_name: String,
     config_json: String,
     metadata: BTreeMap<String, String>,
 }
@@ -56,6 +60,7 @@ impl<'a> CheckpointWriter<'a> {
         Self {
             base,
             adapter,
+            base_name: settings.base.path.display().to_string(),
             config_json: format!("{:#}\n", Value::Object(config)),
             metadata: metadata::of(settings, &base.network, adapter, data_sha256),
         }
@@ -71,10 +76,11 @@ impl<'a> CheckpointWriter<'a> {
                 write_prefix(folder, encoder, &self.metadata)?;
                 self.write_config(folder)?;
             }
-            Adapter::Lora(_) | Adapter::Full => {
-                let reason = "saving it is not built yet".to_owned();
-                return Err(TrainError::Resume { path: folder.to_path_buf(), reason });
+            Adapter::Lora(lora) => {
+                write_lora(folder, lora, self.base.network.config(), &self.base_name, &self.metadata)?;
             }
+            // Its own tokenizer files are written with it.
+            Adapter::Full => return full::write(self.base, folder),
         }
         for name in TOKENIZER_FILES {
             let from = self.base.folder.join(name);
@@ -90,6 +96,27 @@ impl<'a> CheckpointWriter<'a> {
         let path = folder.join("config.json");
         std::fs::write(&path, &self.config_json).map_err(io(path))
     }
+}
+
+/// Puts the trained part of a checkpoint into the output folder itself too, where chatglm_tuning's scripts leave it.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn place_in(output: &Path, checkpoint: &Path) -> anyhow::Result<()> {
+    let loops = [trainer::STATE_FILE, trainer::TENSORS_FILE, run_dir::TRAINER_STATE];
+    for entry in std::fs::read_dir(checkpoint)? {
+        let from = entry?.path();
+        let Some(name) = from.file_name().filter(|name| loops.iter().all(|own| name != own)) else { continue };
+        let to = output.join(name);
+        if to.is_file() {
+            std::fs::remove_file(&to).with_context(|| to.display().to_string())?;
+        }
+        // Files are never changed in place, so one copy on the disk serves both folders.
+        if std::fs::hard_link(&from, &to).is_err() {
+            std::fs::copy(&from, &to).with_context(|| to.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 fn io(path: PathBuf) -> impl FnOnce(std::io::Error) -> TrainError {

@@ -42,7 +42,7 @@ pub fn train(
     advise(settings, adapter, train)?;
     let trainable = adapter.parameter_count(&base.network);
     let all = match adapter {
-        Adapter::Full => trainable,
+        Adapter::Full => base.network.parameter_count(),
         _ => base.network.parameter_count() + trainable,
     };
     eprintln!("trainable: {trainable} of {all} parameters ({:.4} %)", 100.0 * trainable as f64 / all as f64);
@@ -72,6 +72,9 @@ pub fn train(
     eprintln!("{}", checkpoint::verify(&outcome.checkpoint, base, adapter, &began_with, must_move)?);
     let seconds = outcome.runtime.as_secs_f64();
     let checkpoint = outcome.checkpoint.display();
+    if settings.save_into_output_dir && !outcome.interrupted {
+        checkpoint::place_in(output, &outcome.checkpoint)?;
+    }
     if outcome.interrupted {
         eprintln!(
             "stopped after step {}; saved {checkpoint}. To go on: the same command with --resume_from_checkpoint auto",
