@@ -6,7 +6,7 @@ use glm_data::Rng;
 use glm_model::adapter::{
     self, AdapterFile, AdapterSlots, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder, Site, parse_targets,
 };
-use glm_model::{DenseType, GlmConfig, Network};
+use glm_model::{DenseType, GlmConfig, Network, Trains};
 use glm_train::{Adapter, memory};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -157,7 +157,11 @@ pub fn describe(adapter: &Adapter, network: &Network, origin: &str) -> String {
                 DenseType::Bf16 => "bf16 with masters in f32",
                 _ => "f32",
             };
-            format!("{} weights: {} tensors in {form}, from the base", network.trains(), network.parameters().len())
+            let which = match network.trains() {
+                Trains::LastBlocks(count) => format!("weights of the last {count} layers"),
+                _ => "all weights".into(),
+            };
+            format!("{which}: {} tensors in {form}, from the base", network.parameters().len())
         }
     }
 }

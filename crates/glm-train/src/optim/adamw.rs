@@ -195,7 +195,11 @@ impl AdamW {
         if params.len() != self.moments.len() {
             return Err(OptimError::Count { expected: self.moments.len(), found: params.len() });
         }
-        params.iter().zip(&self.moments).enumerate().try_for_each(|(place, (param, moments))| moments.check(place, param))
+        params
+            .iter()
+            .zip(&self.moments)
+            .enumerate()
+            .try_for_each(|(place, (param, moments))| moments.check(place, param))
     }
 
     /// The moments as named tensors, `exp_avg.<name>` and `exp_avg_sq.<name>`; with [`AdamW::steps_done`] the whole state.

@@ -172,8 +172,8 @@ impl Running<'_> {
     }
 
     fn kept_blocks(&self, tokens: usize) -> usize {
-        let config = self.trainer.network.config();
-        let added = self.trainer.adapter.block_activations(config, tokens);
+        let (network, adapter) = (self.trainer.network, self.trainer.adapter);
+        let (config, added) = (network.config(), adapter.block_activations(network, tokens));
         let each = (memory::block_activations(config, tokens) + added).max(1);
         usize::try_from(self.budget / each).unwrap_or(usize::MAX).min(config.num_layers)
     }

@@ -160,6 +160,30 @@ fn other_tensors_than_at_the_start_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn tensors_may_come_one_after_the_other_in_their_order() {
+    let grads = [[0.5f32, -1.0], [0.25, 2.0]];
+    let sizes = [("a", 2), ("b", 2)];
+    let (mut together, mut single) = ([[1.0f32, 2.0]; 2], [[1.0f32, 2.0]; 2]);
+    let (mut first, mut second) = (AdamW::new(CONFIG, sizes), AdamW::new(CONFIG, sizes));
+    for _ in 0..3 {
+        let [a, b] = &mut together;
+        let param = |name, value, grad| ParamSlice { name, value, grad, decay: true };
+        first.step(0.1, &mut [param("a", &mut a[..], &grads[0]), param("b", &mut b[..], &grads[1])]).unwrap();
+        let mut step = second.begin_step(0.1);
+        for ((name, _), (value, grad)) in sizes.into_iter().zip(single.iter_mut().zip(&grads)) {
+            step.update(&mut ParamSlice { name, value, grad, decay: true }).unwrap();
+        }
+        step.finish().unwrap();
+    }
+    assert_eq!((bits(&together.concat()), first.steps_done()), (bits(&single.concat()), second.steps_done()));
+    let mut step = second.begin_step(0.1);
+    let mut wrong = ParamSlice { name: "b", value: &mut [1.0, 2.0], grad: &[1.0, 2.0], decay: true };
+    let error = step.update(&mut wrong).unwrap_err();
+    assert_eq!(error, OptimError::Name { place: 0, expected: "a".into(), found: "b".into() });
+    assert_eq!(step.finish(), Err(OptimError::Count { expected: 2, found: 0 }));
+}
+
+#[test]
 fn a_foreign_state_is_refused_and_changes_nothing() {
     let mut optimizer = AdamW::new(CONFIG, [("w", 1)]);
     let one = [1.0f32];
