@@ -37,7 +37,7 @@ fn the_last_layer_trains_alone_and_a_resumed_run_equals_the_whole() {
     let said = world.fails(&format!("{other} --output_dir no --resume_from_checkpoint whole/checkpoint-2"));
     assert!(said.contains("the weights that train was those of the last 1 blocks"), "{said}");
     let said = world
-        .fails(&freeze.replace("trainable 1", "trainable 100").replace("--max_steps", "--output_dir no --max_steps"));
+        .fails(&freeze.replace("trainable 1", "trainable 100").replace("--max_steps", "--output_dir more --max_steps"));
     assert!(said.contains("--num_layer_trainable 100: "), "{said}");
 }
 
