@@ -174,6 +174,15 @@ pub fn scheme(base: &BaseConfig) -> Scheme {
     }
 }
 
+/// The vocabulary of a base, without anything else of it.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn vocabulary(base: &BaseConfig) -> anyhow::Result<Tokenizer> {
+    let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
+    tokenizer(&folder, &GlmConfig::read(&folder)?)
+}
+
 fn tokenizer(folder: &Path, config: &GlmConfig) -> anyhow::Result<Tokenizer> {
     Ok(Tokenizer::from_folder(folder, config.variant, Some(config.vocab_size))?)
 }

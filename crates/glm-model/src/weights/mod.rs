@@ -1,6 +1,7 @@
 //! Weight files as Hugging Face publishes them: safetensors and torch zip archives, whole or sharded, memory-mapped.
 
 mod bytes;
+mod fingerprint;
 mod folder;
 mod mmap;
 mod pickle;
@@ -13,6 +14,7 @@ mod torch_write;
 mod write;
 
 pub use bytes::{ElementType, TensorBytes};
+pub use fingerprint::fingerprint;
 pub use folder::WeightFolder;
 pub use safetensors_file::metadata as safetensors_metadata;
 pub use safetensors_write::stream_safetensors;

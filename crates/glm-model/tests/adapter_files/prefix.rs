@@ -139,7 +139,7 @@ fn prefixes_of_peft_are_taken_over_row_by_row() {
         }
         let mut ungrouped = config.clone();
         ungrouped["token_dim"] = json!(base.hidden_size);
-        let shape = [3, 2 * base.num_layers * base.hidden_size];
+        let shape = [shape[0], 2 * base.num_layers * base.hidden_size];
         if shape[1] != base.num_layers * base.key_value_width() {
             let dir = folder_with(&ungrouped, &shape, &vec![0.5; shape[0] * shape[1]]);
             refused(dir.path(), &base, &[&shape[1].to_string(), "every head"]);
