@@ -39,7 +39,9 @@ fn train_sh_resolves_as_typed() {
     assert_eq!(config["do_train"], true);
     assert_eq!((&config["do_eval"], &config["do_predict"]), (&json!(false), &json!(false)));
     assert_eq!(config["base"]["quantization"], json!({"scheme": "int4"}));
-    assert_eq!(config["adapter"], json!({"checkpoint": null, "pre_seq_len": 128, "prefix_projection": false}));
+    let adapter = &config["adapter"];
+    assert_eq!((&adapter["method"], &adapter["pre_seq_len"]), (&json!("ptuning"), &json!(128)));
+    assert_eq!((&adapter["init_from"], &adapter["prefix_projection"]), (&json!(null), &json!(false)));
     let train = &config["train"];
     assert_eq!((&train["max_steps"], &train["learning_rate"]), (&json!(3000), &json!(0.02)));
     assert_eq!(train["gradient_accumulation_steps"], 16);
@@ -56,8 +58,10 @@ fn evaluate_sh_resolves_as_typed() {
     let (config, _) = dry_run("train", EVALUATE_SH);
     assert_eq!((&config["do_train"], &config["do_predict"]), (&json!(false), &json!(true)));
     assert_eq!(config["files"]["test"], "AdvertiseGen/dev.json");
-    let adapter = json!({"checkpoint": "./output/X/checkpoint-3000", "pre_seq_len": 128, "prefix_projection": null});
-    assert_eq!(config["adapter"], adapter);
+    let adapter = &config["adapter"];
+    assert_eq!((&adapter["method"], &adapter["pre_seq_len"]), (&json!("ptuning"), &json!(128)));
+    assert_eq!(adapter["init_from"], "./output/X/checkpoint-3000");
+    assert_eq!(adapter["prefix_projection"], json!(null));
     let generation = &config["generation"];
     assert_eq!((&generation["do_sample"], &generation["top_k"]), (&json!(true), &json!(50)));
     assert!((generation["temperature"].as_f64().unwrap() - 0.95).abs() < 1e-6);
@@ -172,15 +176,29 @@ fn our_own_keys_arrive() {
     let flags = "--quantization_bit 4 --quantization_group 32 --base_dtype bf16 --gradient_checkpointing \
         --activation_budget 2GB --threads 3 --prefix_dropout 0.2 --lenient --do_sample false --top_k 0 --max_new_tokens 9";
     let (config, stderr) = dry_run("train", &format!("{LEAST} {flags}"));
-    assert_eq!(
-        config["base"],
-        json!({"path": "base", "dtype": "bf16", "quantization": {"scheme": "int4_grouped", "group": 32}})
-    );
+    assert_eq!((&config["base"]["path"], &config["base"]["dtype"]), (&json!("base"), &json!("bf16")));
+    assert_eq!(config["base"]["quantization"], json!({"scheme": "int4_grouped", "group": 32}));
     assert_eq!(config["train"]["checkpointing"], "always");
     assert_eq!(config["train"]["activation_budget"], 2_000_000_000_u64);
     assert_eq!((&config["threads"], &config["data"]["lenient"]), (&json!(3), &json!(true)));
     assert_eq!((&config["generation"]["top_k"], &config["generation"]["max_new_tokens"]), (&json!(0), &json!(9)));
     assert!(stderr.contains("--activation_budget has no effect without --gradient_checkpointing auto"), "{stderr}");
+}
+
+#[test]
+fn decoding_keys_arrive() {
+    let flags = "--num_beams 4 --length_penalty 0.6 --early_stopping --stop ### --repetition_detector";
+    let (config, _) = dry_run("train", &format!("{LEAST} {flags}"));
+    let generation = &config["generation"];
+    assert_eq!((&generation["num_beams"], &generation["length_penalty"]), (&json!(4), &json!(0.6)));
+    assert_eq!((&generation["early_stopping"], &generation["stop"]), (&json!(true), &json!(["###"])));
+    assert_eq!(generation["repetition"]["times"], 4);
+    let (config, _) = dry_run("train", &format!("{LEAST} --generation_num_beams 3"));
+    assert_eq!((&config["generation"]["num_beams"], &config["generation"]["repetition"]), (&json!(3), &json!(null)));
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.toml"), "stop = [\"问：\", \"\\n\\n\"]\n").unwrap();
+    let (config, _) = dry_run_in(folder.path(), "train", &format!("a.toml {LEAST}"));
+    assert_eq!(config["generation"]["stop"], json!(["问：", "\n\n"]));
 }
 
 #[test]

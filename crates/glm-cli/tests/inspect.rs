@@ -146,6 +146,7 @@ fn our_checkpoints_show_their_metadata_and_the_published_model_they_fit() {
         num_layers: 28,
         key_value_width: 512,
         hidden_size: 4096,
+        projected_from: 28 * 512,
     };
     let encoder = PrefixEncoder::new(config, &mut glm_data::Rng::new(1)).expect("memory");
     let metadata = BTreeMap::from([("method".to_string(), "ptuning-v2".to_string())]);

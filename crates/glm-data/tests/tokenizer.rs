@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{cases, chatglm3, encode_cases, ids, list, optional, text};
+use common::{cases, chatglm, chatglm3, encode_cases, ids, list, optional, text};
 use glm_data::prompt::Role;
 use glm_data::{StreamDecoder, Tokenizer, Variant};
 use glm_testkit::{fixture, json};
@@ -133,6 +133,59 @@ fn special_tokens_in_text_are_ordinary_characters() {
 }
 
 #[test]
+fn names_of_chatglm_tokens_in_text_are_ordinary_characters_unless_asked_for() {
+    let tokenizer = chatglm(7);
+    let golden = json("glm1-tokenizer/encode_image0.json");
+    let symbols = golden["special_ids"].as_object().unwrap();
+    for (name, id) in symbols {
+        let text = format!("甲{name}乙");
+        let plain = tokenizer.encode(&text);
+        let id = 7 + u32::try_from(id.as_u64().unwrap()).unwrap();
+        assert!(!plain.contains(&id), "{name} in {plain:?}");
+        // Whatever the characters are in, they come back as they were.
+        assert_eq!(tokenizer.decode(&plain), text);
+        let registered = ["<sop>", "<eop>", "<unk>", "<pad>", "[MASK]"].contains(&&**name);
+        let recognised = registered || !["<s>", "</s>"].contains(&&**name);
+        assert_eq!(tokenizer.encode_with_specials(&text).contains(&id), recognised, "{name}");
+    }
+    // Whitespace has its tokens in both modes.
+    assert_eq!(tokenizer.encode("甲\n\t   乙"), tokenizer.encode_with_specials("甲<n><|tab|><|blank_3|>乙"));
+}
+
+#[test]
+fn a_folder_tells_its_number_of_image_tokens() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = |variant, rows| Tokenizer::from_folder(dir.path(), variant, rows);
+    let config = |text: &str| std::fs::write(dir.path().join("tokenizer_config.json"), text).unwrap();
+    let message = |rows| load(Variant::ChatGlm, rows).unwrap_err().to_string();
+    assert!(message(None).contains("ice_text.model, which is not in this folder"), "{}", message(None));
+
+    std::fs::copy(fixture("glm1-tokenizer/ice_text.model"), dir.path().join("ice_text.model")).unwrap();
+    let pieces = chatglm(0).vocab_size();
+    let wrong = load(Variant::ChatGlm2, None).unwrap_err().to_string();
+    assert!(wrong.contains("needs tokenizer.model") && wrong.contains("there is ice_text.model"), "{wrong}");
+    assert!(message(None).contains("num_image_tokens"), "{}", message(None));
+    // The rows of the embedding tell it where no file does.
+    for (rows, image_tokens) in
+        [(pieces, 0), (pieces + 19_999, 0), (pieces + 20_000, 20_000), (pieces + 20_184, 20_000)]
+    {
+        assert_eq!(load(Variant::ChatGlm, Some(rows)).unwrap().image_tokens(), image_tokens);
+    }
+    assert!(message(Some(pieces - 1)).contains("do not belong together"));
+    config(r#"{"num_image_tokens": 20000, "do_lower_case": false}"#);
+    let tokenizer = load(Variant::ChatGlm, None).unwrap();
+    assert_eq!((tokenizer.image_tokens(), tokenizer.vocab_size()), (20_000, pieces + 20_000));
+    assert!(message(Some(pieces + 184)).contains("num_image_tokens"));
+    config(r#"{"num_image_tokens": 0}"#);
+    assert_eq!(load(Variant::ChatGlm, Some(pieces + 30_000)).unwrap().image_tokens(), 0);
+    for bad in [r#"{"num_image_tokens": 4294967295}"#, r#"{"do_lower_case": true}"#, r#"{"num_image_tokens": -1}"#, "{"]
+    {
+        config(bad);
+        assert!(message(None).contains("tokenizer_config.json"), "{}", message(None));
+    }
+}
+
+#[test]
 fn broken_and_foreign_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let good = std::fs::read(fixture("tiny-tokenizer/tokenizer.model")).unwrap();
@@ -161,14 +214,19 @@ proptest! {
 
     #[test]
     fn damaged_models_never_panic(position in any::<prop::sample::Index>(), value in any::<u8>(), cut in any::<bool>()) {
-        let mut bytes = std::fs::read(fixture("tiny-tokenizer/tokenizer.model")).unwrap();
-        let at = position.index(bytes.len());
-        bytes[at] = value;
-        if cut {
-            bytes.truncate(at);
-        }
-        if let Ok(tokenizer) = Tokenizer::from_bytes(&bytes, Variant::ChatGlm2) {
-            tokenizer.decode(&tokenizer.encode("今天 hello 123 [gMASK]"));
+        let files = [("tiny-tokenizer/tokenizer.model", Variant::ChatGlm3), ("glm1-tokenizer/ice_text.model", Variant::ChatGlm)];
+        for (file, variant) in files {
+            let mut bytes = std::fs::read(fixture(file)).unwrap();
+            let at = position.index(bytes.len());
+            bytes[at] = value;
+            if cut {
+                bytes.truncate(at);
+            }
+            if let Ok(tokenizer) = Tokenizer::from_bytes(&bytes, variant) {
+                let text = "今天 hello 123 [gMASK] ガ½ﷺ　。\n\t  \u{10ffff}<sop>";
+                tokenizer.decode(&tokenizer.encode(text));
+                tokenizer.decode(&tokenizer.encode_with_specials(text));
+            }
         }
     }
 }
@@ -188,11 +246,56 @@ fn random_texts_come_back_and_random_ids_stream_as_they_decode() {
                 Ok(())
             })
             .unwrap();
-        // Low ids are bytes: half of the draws are there, to make broken and whole UTF-8 sequences likely.
-        let id = prop_oneof![0..260u32, 0..tokenizer.vocab_size() as u32 + 3];
+    }
+}
+
+#[test]
+fn random_texts_come_back_from_chatglm() {
+    let tokenizer = chatglm(0);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    // What the normalisation leaves alone; single blanks at the ends are lost, and some before punctuation.
+    runner
+        .run(&"[a-z一-龥]?([\n\t一-龥a-z0-9。#*<>\\[\\]|]|  {1,79}[a-z]){0,100}", |text| {
+            prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text)), text);
+            Ok(())
+        })
+        .unwrap();
+    // Whatever the text, no special token comes out of it.
+    let specials = [tokenizer.mask_id(), tokenizer.gmask_id(), tokenizer.sop_id(), tokenizer.eop_id(), 0, 1, 2, 3];
+    runner
+        .run(&"(\\PC|[ \n\t]|\\[MASK\\]|\\[gMASK\\]|<sop>|<eop>|<pad>|<unk>|</s>){0,60}", |text| {
+            prop_assert!(tokenizer.encode(&text).iter().all(|id| !specials.contains(id)));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn random_ids_stream_as_they_decode() {
+    for (_, tokenizer) in encode_cases() {
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+            cases: 300,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        });
+        // A third of the draws are bytes, to make broken and whole UTF-8 sequences likely.
+        let size = tokenizer.vocab_size() as u32;
+        let id = prop_oneof![0..260u32, size.saturating_sub(260)..size, 0..size + 3];
         runner
             .run(&prop::collection::vec(id, 0..60), |ids| {
-                prop_assert_eq!(streamed(tokenizer.stream(), &ids), tokenizer.decode(&ids));
+                let whole = tokenizer.decode(&ids);
+                prop_assert_eq!(streamed(tokenizer.stream(), &ids), &*whole);
+                // What a stream has given is never taken back.
+                let mut stream = tokenizer.stream();
+                let mut shown = String::new();
+                for &id in &ids {
+                    shown.push_str(&stream.push(id));
+                    prop_assert!(whole.starts_with(&shown));
+                }
                 Ok(())
             })
             .unwrap();

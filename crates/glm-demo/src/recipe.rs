@@ -109,8 +109,8 @@ pub fn make_base(out: &Path, stop: &AtomicBool, observer: &mut dyn Observer) -> 
     std::fs::write(&data_file, lines.join("\n"))?;
     let tokenizer = Tokenizer::from_file(&tokenizer_file, Variant::ChatGlm2)?;
     let columns = DataConfig {
-        prompt_column: "prompt".into(),
-        response_column: "response".into(),
+        prompt_column: Some("prompt".into()),
+        response_column: Some("response".into()),
         history_column: Some("history".into()),
         max_source_length: 192,
         max_target_length: 96,

@@ -1,5 +1,6 @@
 //! How answers are generated.
 
+use crate::decode::RepetitionRule;
 use serde::{Deserialize, Serialize};
 
 /// Decoding settings, named as in transformers' `generate`.
@@ -16,10 +17,23 @@ pub struct GenerationConfig {
     pub top_p: f32,
     /// Above 1: makes tokens that the row already holds less likely.
     pub repetition_penalty: f32,
+    /// Beams of beam search; 1: none. With `do_sample` tokens are drawn for them (transformers' beam sampling, in which
+    /// several beams may hold the same tokens).
+    pub num_beams: usize,
+    /// Answers that beam search returns for a prompt, at most `num_beams`.
+    pub num_return_sequences: usize,
+    /// Exponent of the length by which beam search divides the log probability of an answer: above 0 favours long answers.
+    pub length_penalty: f64,
+    /// Beam search ends as soon as `num_beams` answers are complete, even where a better one could still come.
+    pub early_stopping: bool,
     /// Most tokens of prompt and answer together.
     pub max_length: usize,
     /// Most tokens of the answer; wins over `max_length`.
     pub max_new_tokens: Option<usize>,
+    /// Texts that end an answer before them.
+    pub stop: Vec<String>,
+    /// When an answer has fallen into repeating itself and is ended; `None`: never.
+    pub repetition: Option<RepetitionRule>,
     /// Seed of sampling.
     pub seed: u64,
 }
@@ -32,8 +46,14 @@ impl Default for GenerationConfig {
             top_k: 50,
             top_p: 0.7,
             repetition_penalty: 1.0,
+            num_beams: 1,
+            num_return_sequences: 1,
+            length_penalty: 1.0,
+            early_stopping: false,
             max_length: 2048,
             max_new_tokens: None,
+            stop: Vec::new(),
+            repetition: None,
             seed: 42,
         }
     }

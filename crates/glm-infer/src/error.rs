@@ -2,6 +2,7 @@
 
 use crate::decode::DecodeError;
 use crate::predictions::PredictionsError;
+use glm_data::{DataError, Positions};
 use glm_model::ModelError;
 
 /// Errors of generation and evaluation.
@@ -27,6 +28,30 @@ pub enum InferError {
         /// Row, counted from 1.
         row: usize,
     },
+    /// Positions of another variant than the network's.
+    #[error(
+        "row {row} (counted from 1): a network of {variant} cannot take the positions {found:?}; expected those that \
+         Positions::of gives for its tokenizer and the prompt"
+    )]
+    Positions {
+        /// Row, counted from 1.
+        row: usize,
+        /// The network's variant.
+        variant: &'static str,
+        /// What the request had.
+        found: Positions,
+    },
+    /// A prompt that lacks what its variant needs.
+    #[error("row {row} (counted from 1): {source}")]
+    Prompt {
+        /// Row, counted from 1.
+        row: usize,
+        /// What is missing.
+        source: DataError,
+    },
+    /// Stop strings are texts, and the engine has no vocabulary.
+    #[error("stop strings need the vocabulary: give the engine a tokenizer (Engine::with_tokenizer)")]
+    NoTokenizer,
     /// The file of predictions.
     #[error(transparent)]
     Predictions(#[from] PredictionsError),

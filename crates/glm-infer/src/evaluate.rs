@@ -3,8 +3,8 @@
 use crate::engine::{Answer, Engine, Finish, Request};
 use crate::metric::{PairScore, Scorer, Summary};
 use crate::predictions::{Prediction, PredictionsWriter};
-use crate::{GenerationConfig, Result};
-use glm_data::{EvalRow, Tokenizer};
+use crate::{GenerationConfig, InferError, Result};
+use glm_data::{EvalRow, Positions, Tokenizer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +46,9 @@ pub struct Evaluation {
     pub rows: usize,
     /// Answers that were cut at their greatest length.
     pub cut: usize,
-    /// Tokens generated, end tokens included.
+    /// Answers that were ended because they repeated themselves.
+    pub repetitive: usize,
+    /// Tokens of the answers, end tokens included.
     pub tokens: usize,
     /// Time of generation and scoring.
     pub elapsed: Duration,
@@ -69,6 +71,9 @@ impl Evaluation {
 /// Answers all rows. Predictions reach the file in the order of the rows, each as soon as it and all before it are there;
 /// a killed evaluation therefore leaves the predictions of its first rows. Scores compare the raw decoded texts of answer
 /// and label ids, as the official `compute_metrics` does.
+///
+/// Of the answers that beam search returns for a row, the best one counts. A stop string and what follows it are no part of
+/// an answer.
 ///
 /// Answers end where the official ones do: `max_length` counts the prompt with its padding, and the official preprocessing
 /// pads every prompt to the longest among the 1000 rows that it handles together.
@@ -93,16 +98,19 @@ pub fn evaluate(
         early: BTreeMap::new(),
         scores: Vec::with_capacity(rows.len()),
         cut: 0,
+        repetitive: 0,
     };
-    let padded = padded_lengths(rows);
-    let mut waiting = rows.iter().zip(padded).enumerate();
+    let mut waiting = rows.iter().zip(padded_lengths(rows)).zip(streams(rows)).enumerate();
+    let engine = engine.clone().with_tokenizer(tokenizer);
     let mut running = engine.start(config)?;
     let (mut tokens, mut done) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
         while running.len() < options.batch_size.max(1) {
-            let Some((index, (row, padded_len))) = waiting.next() else { break };
+            let Some((index, ((row, padded_len), stream))) = waiting.next() else { break };
             let request = Request::in_batch(row.ids.clone(), options.slot, padded_len, config);
-            running.admit(index, &Request { stream: row.source as u64, source: row.source, ..request })?;
+            let positions = Positions::of(tokenizer, &row.ids)
+                .map_err(|source| InferError::Prompt { row: row.source + 1, source })?;
+            running.admit(index, &Request { positions, stream, source: row.source, ..request })?;
         }
         if running.is_empty() {
             break;
@@ -120,6 +128,7 @@ pub fn evaluate(
         summary: Summary::of(&written.scores),
         rows: written.scores.len(),
         cut: written.cut,
+        repetitive: written.repetitive,
         tokens,
         elapsed: began.elapsed(),
         stopped: written.scores.len() < rows.len(),
@@ -136,6 +145,17 @@ fn padded_lengths(rows: &[EvalRow]) -> Vec<usize> {
     rows.iter().map(|row| longest[&(row.source / MAP_BATCH)]).collect()
 }
 
+/// For each row, its stream of random numbers: the row of the file, and above it which of the questions that the row holds.
+fn streams(rows: &[EvalRow]) -> Vec<u64> {
+    let mut questions = BTreeMap::new();
+    let stream = |row: &EvalRow| {
+        let question = questions.entry(row.source).or_insert(0u64);
+        *question += 1;
+        ((*question - 1) << 32) ^ row.source as u64
+    };
+    rows.iter().map(stream).collect()
+}
+
 /// Predictions on their way into the file.
 struct Written<'a> {
     file: Option<PredictionsWriter>,
@@ -146,6 +166,7 @@ struct Written<'a> {
     early: BTreeMap<usize, Answer>,
     scores: Vec<PairScore>,
     cut: usize,
+    repetitive: usize,
 }
 
 impl Written<'_> {
@@ -165,13 +186,14 @@ impl Written<'_> {
     }
 
     fn write(&mut self, index: usize, answer: &Answer) -> Result<()> {
-        let predicted = self.tokenizer.decode(&answer.tokens);
+        let predicted = answer.decode(self.tokenizer);
         let reference = &self.rows[index].reference;
         if let Some(file) = &mut self.file {
             file.write(&Prediction::from_decoded(reference, &predicted))?;
         }
         self.scores.push(self.scorer.score_pair(&predicted, reference));
         self.cut += usize::from(answer.finish == Finish::Length);
+        self.repetitive += usize::from(answer.finish == Finish::Repetition);
         Ok(())
     }
 }
@@ -180,9 +202,8 @@ impl Written<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn prompts_are_padded_within_their_thousand_rows() {
-        let row = |source, len| EvalRow {
+    fn row(source: usize, len: usize) -> EvalRow {
+        EvalRow {
             ids: vec![5; len],
             label_ids: Vec::new(),
             reference: String::new(),
@@ -190,7 +211,17 @@ mod tests {
             answer: String::new(),
             history: Vec::new(),
             source,
-        };
+        }
+    }
+
+    #[test]
+    fn every_question_of_a_row_draws_its_own_numbers() {
+        let rows = [row(3, 1), row(3, 2), row(4, 1), row(3, 3)];
+        assert_eq!(streams(&rows), [3, (1 << 32) + 3, 4, (2 << 32) + 3]);
+    }
+
+    #[test]
+    fn prompts_are_padded_within_their_thousand_rows() {
         let rows = [row(0, 3), row(7, 9), row(999, 4), row(1000, 5), row(1001, 2), row(4000, 1)];
         assert_eq!(padded_lengths(&rows), [9, 9, 9, 5, 5, 1]);
         assert!(padded_lengths(&[]).is_empty());

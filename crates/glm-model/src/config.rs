@@ -1,6 +1,6 @@
 //! The knobs of the one network. Each variant's file turns its `config.json` into them.
 
-use crate::variant;
+use crate::variant::{self, Knobs};
 use crate::{ModelError, Result};
 use glm_data::Variant;
 use std::path::Path;
@@ -26,14 +26,14 @@ pub struct GlmConfig {
     pub vocab_size: usize,
     /// Epsilon of the norms.
     pub layernorm_epsilon: f32,
-    /// Base of the rotary frequencies.
-    pub rope_base: f32,
     /// Most positions that the model was trained for.
     pub seq_length: usize,
     /// Whether the fused projection has a bias.
     pub qkv_bias: bool,
     /// Whether the other linear layers have one.
     pub linear_bias: bool,
+    /// What the network is made of.
+    pub knobs: Knobs,
     /// Set when the linear layers are stored in the official INT4 or INT8 layout.
     pub quantization_bit: Option<u8>,
     /// The file as it was, to be written into checkpoints.
@@ -54,10 +54,12 @@ impl GlmConfig {
         let text = std::fs::read_to_string(&path).map_err(ModelError::io(&path))?;
         let raw: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&text).map_err(|e| ModelError::file(&path, format!("not a json object: {e}")))?;
-        if variant::has_chatglm3_roles(folder) {
-            return Err(ModelError::file(folder, variant::CHATGLM3));
+        let mut config = Self::from_raw(raw).map_err(|reason| ModelError::file(&path, reason))?;
+        // The keys of a fine-tuned ChatGLM3 often do not tell it from ChatGLM2; its tokenizer does.
+        if config.variant == Variant::ChatGlm2 && variant::has_chatglm3_roles(folder) {
+            config.variant = Variant::ChatGlm3;
         }
-        Self::from_raw(raw).map_err(|reason| ModelError::file(&path, reason))
+        Ok(config)
     }
 
     /// Turns the keys of a `config.json` into knobs.
@@ -66,7 +68,9 @@ impl GlmConfig {
     /// A sentence that names the key.
     pub fn from_raw(raw: serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
         match variant::recognise(&raw)? {
-            Variant::ChatGlm | Variant::ChatGlm2 | Variant::ChatGlm3 => variant::chatglm2::config(raw),
+            Variant::ChatGlm => variant::chatglm::config(raw),
+            Variant::ChatGlm2 => variant::chatglm2::config(raw),
+            Variant::ChatGlm3 => variant::chatglm3::config(raw),
         }
     }
 
@@ -97,6 +101,24 @@ impl Keys<'_> {
 
     pub(crate) fn optional_size(&self, key: &str) -> Result<Option<usize>, String> {
         if self.absent(key) { Ok(None) } else { self.size(key).map(Some) }
+    }
+
+    /// A token id, which may be 0.
+    pub(crate) fn optional_id(&self, key: &str) -> Result<Option<usize>, String> {
+        if self.absent(key) {
+            return Ok(None);
+        }
+        let value = &self.0[key];
+        value.as_u64().map(|id| Some(id as usize)).ok_or_else(|| format!("{key} is {value}, expected a token id"))
+    }
+
+    /// Bits of the official quantized layout.
+    pub(crate) fn quantization_bit(&self) -> Result<Option<u8>, String> {
+        match self.optional_id("quantization_bit")? {
+            None | Some(0) => Ok(None),
+            Some(bits @ (4 | 8)) => Ok(Some(bits as u8)),
+            Some(other) => Err(format!("quantization_bit is {other}, expected 4 or 8")),
+        }
     }
 
     pub(crate) fn number(&self, key: &str, default: f64) -> Result<f64, String> {

@@ -3,8 +3,10 @@
 //! Shape legend: `T` tokens of a packed batch, `R` past rows, `N` scored rows, `V` vocabulary; matrices are `[out, in]`.
 
 pub mod adapter;
+pub mod atomic;
 pub mod config;
 mod error;
+pub mod export;
 pub mod glm;
 pub mod ops;
 pub mod quant;

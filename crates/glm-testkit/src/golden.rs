@@ -32,6 +32,10 @@ impl Golden {
                     let values = data.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect();
                     golden.integers.insert(name, (shape, values));
                 }
+                Dtype::U8 => {
+                    let values = data.iter().map(|b| i64::from(*b)).collect();
+                    golden.integers.insert(name, (shape, values));
+                }
                 _ => {}
             }
         }
@@ -41,6 +45,11 @@ impl Golden {
     /// Whether a float tensor of that name is there.
     pub fn has(&self, name: &str) -> bool {
         self.floats.contains_key(name)
+    }
+
+    /// Whether an integer tensor (or a mask) of that name is there.
+    pub fn has_integers(&self, name: &str) -> bool {
+        self.integers.contains_key(name)
     }
 
     /// Names of the float tensors that begin with `prefix`.

@@ -1,7 +1,7 @@
 //! What trains: the tensors, and how they enter the network.
 
 use candle_core::Var;
-use glm_model::adapter::{LoraAdapter, PrefixEncoder};
+use glm_model::adapter::{LoraAdapter, LoraConfig, PrefixEncoder, Site};
 use glm_model::{GlmConfig, Network};
 
 /// A trainable part of the model. The loop asks it for its tensors and knows nothing else of it.
@@ -47,12 +47,18 @@ impl Adapter {
     /// `tokens`: the product with `A` before and after its factor, the product with `B`, the sum, and the input after
     /// dropout.
     pub fn block_activations(&self, base: &GlmConfig, tokens: usize) -> u64 {
-        let Self::Lora(adapter) = self else { return 0 };
-        let config = adapter.config();
-        let site = |site: &glm_model::adapter::Site| {
-            let [out, inner] = site.shape(base);
-            2 * out + 2 * config.rank + if config.dropout > 0.0 { inner } else { 0 }
-        };
-        (config.targets.iter().map(site).sum::<usize>() * tokens * 4) as u64
+        match self {
+            Self::Lora(adapter) => lora_activations(adapter.config(), base, tokens),
+            Self::Prefix { .. } | Self::Full => 0,
+        }
     }
+}
+
+/// What LoRA of these settings adds to the activations of a block; see [`Adapter::block_activations`].
+pub fn lora_activations(config: &LoraConfig, base: &GlmConfig, tokens: usize) -> u64 {
+    let site = |site: &Site| {
+        let [out, inner] = site.shape(base);
+        2 * out + 2 * config.rank + if config.dropout > 0.0 { inner } else { 0 }
+    };
+    (config.targets.iter().map(site).sum::<usize>() * tokens * 4) as u64
 }

@@ -1,11 +1,11 @@
 //! The training loop of glmtune: optimizer, schedules, checkpoints, journal.
 
 mod adapter;
-pub mod atomic;
 pub mod clip;
 mod config;
 mod error;
 pub mod journal;
+pub mod measure;
 pub mod memory;
 pub mod optim;
 pub mod run_dir;
@@ -13,7 +13,8 @@ pub mod schedule;
 pub mod step;
 pub mod trainer;
 
-pub use adapter::Adapter;
+pub use adapter::{Adapter, lora_activations};
 pub use config::{Checkpointing, IntervalStrategy, Optim, SchedulerType, TrainConfig};
 pub use error::{Result, TrainError};
+pub use glm_model::atomic;
 pub use trainer::{Observer, Outcome, Plan, StepReport, Trainer};

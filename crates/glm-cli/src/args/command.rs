@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::keys::{Key, KeySet, Status};
 use super::sources::{Given, Source};
+use super::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use super::usage::UsageError;
 use super::verbs::{ChatKeys, DemoBaseKeys, DemoKeys, RandomBaseKeys, TrainKeys};
 
@@ -31,8 +32,38 @@ pub fn command() -> Command {
                 .after_help(super::examples::EVALUATE),
         )
         .subcommand(
-            verb::<ChatKeys>("chat", "Talk with a base, with or without a trained prefix")
+            run_verb("plan", "Say how much memory and time a run needs: takes the flags of train")
+                .mut_arg("dry_run", |arg| arg.hide(true))
+                .arg(switch("json", "Print json").help_heading("Task"))
+                .arg(
+                    switch("no_measure", "Leave out the time, which is told from a run of the first two blocks")
+                        .help_heading("Task"),
+                )
+                .after_help(super::examples::PLAN),
+        )
+        .subcommand(
+            verb::<ChatKeys>("chat", "Talk with a base, with or without a trained adapter")
                 .after_help(super::examples::CHAT),
+        )
+        .subcommand(
+            verb::<ExportKeys>("export", "Write an adapter or a model in the form of other programs")
+                .after_help(super::examples::EXPORT),
+        )
+        .subcommand(verb::<VerifyKeys>("verify-adapter", "Show what an adapter changes, on a few rows"))
+        .subcommand(
+            Command::new("data")
+                .about("Look at a file of rows, or write it in another form")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(
+                    verb::<DataCheckKeys>("check", "Say what is in a file and what training would make of it")
+                        .arg(path("path", "FILE", "Rows: json, jsonl or csv")),
+                )
+                .subcommand(
+                    verb::<DataConvertKeys>("convert", "Write the rows of a file in another form, as json lines")
+                        .arg(path("path", "FILE", "Rows to read: json, jsonl or csv"))
+                        .arg(path("into", "INTO", "File to write")),
+                ),
         )
         .subcommand(path_verb(
             "score",
@@ -66,8 +97,9 @@ fn verb<K: KeySet>(name: &'static str, about: &'static str) -> Command {
     let mut keys = K::keys();
     keys.sort_by_key(|key| match key.status {
         Status::Used => 0,
-        Status::OnlyDefault(_) => 1,
-        Status::Unused(_) => 2,
+        Status::AliasOf(_) => 1,
+        Status::OnlyDefault(_) => 2,
+        Status::Unused(_) => 3,
     });
     for key in keys {
         let takes_negation = key.without_value == Some("true") && key.default == "true";
@@ -92,13 +124,11 @@ fn run_verb(name: &'static str, about: &'static str) -> Command {
                 .conflicts_with("file")
                 .help_heading("Task"),
         )
-        .arg(
-            Arg::new("dry_run")
-                .long("dry_run")
-                .action(ArgAction::SetTrue)
-                .help("Print the resolved settings as json and stop; nothing is loaded")
-                .help_heading("Task"),
-        )
+        .arg(switch("dry_run", "Print the resolved settings as json and stop; nothing is loaded").help_heading("Task"))
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 fn path_verb(name: &'static str, about: &'static str, metavar: &'static str, help: &'static str) -> Command {
@@ -111,11 +141,14 @@ fn path(id: &'static str, metavar: &'static str, help: &'static str) -> Arg {
 
 fn flag(key: &Key) -> Arg {
     let mut help = key.help.trim().to_string();
+    if let Status::AliasOf(name) = key.status {
+        help.push_str(&format!(" (the same as --{name})"));
+    }
     if !key.default.is_empty() {
         help.push_str(&format!(" [default: {}]", key.default));
     }
     let heading = match key.status {
-        Status::Used => key.heading,
+        Status::Used | Status::AliasOf(_) => key.heading,
         Status::Unused(_) => UNUSED_HEADING,
         Status::OnlyDefault(_) => ONLY_DEFAULT_HEADING,
     };

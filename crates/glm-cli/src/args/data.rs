@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::keys::keys;
+use glm_data::format::{AlpacaJoin, Format};
+use glm_data::{OnOverflow, TrainOn};
 
 keys! {
     /// The official `DataTrainingArguments`, the same in ChatGLM-6B and ChatGLM2-6B.
@@ -14,10 +16,10 @@ keys! {
     validation_file: Option<PathBuf> = None;
     /// Rows to predict
     test_file: Option<PathBuf> = None;
-    /// Column that holds the prompt
-    prompt_column: String = "content".into();
+    /// Column that holds the prompt. Without it the form of the rows is told from their columns
+    prompt_column: Option<String> = None;
     /// Column that holds the answer
-    response_column: String = "summary".into();
+    response_column: Option<String> = None;
     /// Column that holds earlier turns: [[question, answer], …]
     history_column: Option<String> = None;
     /// Most tokens of a prompt, special tokens included
@@ -34,7 +36,7 @@ keys! {
     max_predict_samples: Option<usize> = None;
     /// Text put before every prompt
     source_prefix: String = String::new();
-    /// Beams of beam search; only 1 (none) is built
+    /// Beams of beam search, which looks for the most likely answer; 1: none
     num_beams: Option<usize> = None;
     /// Do not train on padding
     ignore_pad_token_for_loss: bool = true;
@@ -63,4 +65,15 @@ keys! {
     compat: bool = false;
     /// Skip broken rows and count them, instead of stopping at the first
     lenient: bool = false;
+    /// Form of the rows, when their columns do not tell it
+    data_format: Option<Format> = None;
+    /// Which answers of a conversation are learned: last, or every (default: last for ChatGLM-6B and ChatGLM2, every
+    /// for ChatGLM3, as the official scripts)
+    train_on: Option<TrainOn> = None;
+    /// What becomes of a row that is too long: trim-history (the oldest turns go, then the middle of the question), drop,
+    /// or error
+    on_overflow: OnOverflow = OnOverflow::TrimHistory;
+    /// What stands between instruction and input of alpaca rows: newline (chatglm_tuning), or nothing
+    /// (ChatGLM-Efficient-Tuning)
+    alpaca_join: AlpacaJoin = AlpacaJoin::Newline;
 }

@@ -11,6 +11,8 @@ pub enum Status {
     Unused(&'static str),
     /// Only its default can be honoured, for this reason; another value is refused.
     OnlyDefault(&'static str),
+    /// It is another project's name of this key.
+    AliasOf(&'static str),
 }
 
 /// Description of a key.
@@ -50,11 +52,12 @@ pub fn describe<T: FlagValue>(key: Key, default: &T) -> Key {
 }
 
 /// Defines a [`KeySet`]: `/// help` and `name: Type = default;`, or `name: Type = default, unused "why";`, or
-/// `name: Type = default, only_default "why";`.
+/// `name: Type = default, only_default "why";`, or `name: Type = default, alias_of "other_name";`.
 macro_rules! keys {
     (@status) => { $crate::args::keys::Status::Used };
     (@status unused $why:literal) => { $crate::args::keys::Status::Unused($why) };
     (@status only_default $why:literal) => { $crate::args::keys::Status::OnlyDefault($why) };
+    (@status alias_of $name:literal) => { $crate::args::keys::Status::AliasOf($name) };
     ($(#[doc = $about:literal])+ pub struct $set:ident in $heading:literal;
      $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr $(, $status:ident $why:literal)?;)+) => {
         $(#[doc = $about])+

@@ -1,17 +1,20 @@
 //! Command line and configuration files: from what was typed to typed keys. [`crate::config`] makes settings of them.
 
 mod command;
-mod data;
+pub mod data;
 mod examples;
 mod file;
 pub mod keys;
 mod legacy;
+pub mod method;
 pub mod model;
+mod peers;
 pub mod sources;
+pub mod tools;
 pub mod training;
 pub mod types;
 pub mod usage;
-mod value;
+pub mod value;
 pub mod verbs;
 
 use std::ffi::OsString;
@@ -21,6 +24,7 @@ use clap::ArgMatches;
 
 use keys::KeySet;
 use sources::Given;
+use tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use usage::UsageError;
 use verbs::{ChatKeys, DemoBaseKeys, DemoKeys, RandomBaseKeys, TrainKeys};
 
@@ -36,6 +40,23 @@ pub enum Verb {
         /// Print the settings and stop.
         dry_run: bool,
     },
+    /// `plan`.
+    Plan {
+        /// Keys of the run to plan.
+        given: Box<Given<TrainKeys>>,
+        /// Print json.
+        json: bool,
+        /// Leave out the measurement of this machine.
+        no_measure: bool,
+    },
+    /// `export`.
+    Export(Box<Given<ExportKeys>>),
+    /// `verify-adapter`.
+    VerifyAdapter(Box<Given<VerifyKeys>>),
+    /// `data check FILE`.
+    DataCheck(PathBuf, Box<Given<DataCheckKeys>>),
+    /// `data convert FROM INTO`.
+    DataConvert(PathBuf, PathBuf, Box<Given<DataConvertKeys>>),
     /// `chat`.
     Chat(Box<Given<ChatKeys>>),
     /// `score FILE`.
@@ -77,25 +98,49 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Verb, Stop> {
 fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
     match chosen {
         Some((name @ ("train" | "evaluate"), matches)) => {
-            let file = matches.get_one::<PathBuf>("file").or_else(|| matches.get_one::<PathBuf>("config"));
-            let given = Box::new(keys(matches, file)?);
+            let given = Box::new(run_keys(matches)?);
             Ok(Verb::Train { given, evaluate: name == "evaluate", dry_run: matches.get_flag("dry_run") })
         }
-        Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, None)?))),
+        Some(("plan", matches)) => {
+            let given = Box::new(run_keys(matches)?);
+            Ok(Verb::Plan { given, json: matches.get_flag("json"), no_measure: matches.get_flag("no_measure") })
+        }
+        Some(("export", matches)) => Ok(Verb::Export(Box::new(keys(matches, NO_FILE)?))),
+        Some(("verify-adapter", matches)) => Ok(Verb::VerifyAdapter(Box::new(keys(matches, NO_FILE)?))),
+        Some(("data", matches)) => verb(matches.subcommand()),
+        Some(("check", matches)) => Ok(Verb::DataCheck(required(matches, "path"), Box::new(keys(matches, NO_FILE)?))),
+        Some(("convert", matches)) => Ok(Verb::DataConvert(
+            required(matches, "path"),
+            required(matches, "into"),
+            Box::new(keys(matches, NO_FILE)?),
+        )),
+        Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, NO_FILE)?))),
         Some(("score", matches)) => Ok(Verb::Score(required_path(matches))),
         Some(("inspect", matches)) => Ok(Verb::Inspect(required_path(matches))),
-        Some(("demo", matches)) => Ok(Verb::Demo(keys(matches, None)?)),
+        Some(("demo", matches)) => Ok(Verb::Demo(keys(matches, NO_FILE)?)),
         Some(("dev", matches)) => verb(matches.subcommand()),
-        Some(("random-base", matches)) => Ok(Verb::RandomBase(keys(matches, None)?)),
-        Some(("demo-base", matches)) => Ok(Verb::DemoBase(keys(matches, None)?)),
+        Some(("random-base", matches)) => Ok(Verb::RandomBase(keys(matches, NO_FILE)?)),
+        Some(("demo-base", matches)) => Ok(Verb::DemoBase(keys(matches, NO_FILE)?)),
         Some((other, _)) => usage::refuse!("{other}: there is no such verb; see glmtune --help"),
         None => usage::refuse!("no verb was given; see glmtune --help"),
     }
 }
 
-fn keys<K: KeySet>(matches: &ArgMatches, file: Option<&PathBuf>) -> Result<Given<K>, UsageError> {
+const NO_FILE: [&PathBuf; 0] = [];
+
+/// The keys of a run: those of its files, then the flags.
+fn run_keys(matches: &ArgMatches) -> Result<Given<TrainKeys>, UsageError> {
+    let file = matches.get_one::<PathBuf>("file").or_else(|| matches.get_one::<PathBuf>("config"));
+    let arguments = matches.get_one::<String>("train_args_file").map(PathBuf::from);
+    keys(matches, [file, arguments.as_ref()].into_iter().flatten())
+}
+
+fn keys<'a, K: KeySet>(
+    matches: &ArgMatches,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<Given<K>, UsageError> {
     let mut given = Given::default();
-    if let Some(file) = file {
+    for file in files {
         file::load(file, &mut given)?;
     }
     command::take_flags(matches, &mut given)?;
@@ -103,5 +148,9 @@ fn keys<K: KeySet>(matches: &ArgMatches, file: Option<&PathBuf>) -> Result<Given
 }
 
 fn required_path(matches: &ArgMatches) -> PathBuf {
-    matches.get_one::<PathBuf>("path").cloned().expect("clap demands this argument")
+    required(matches, "path")
+}
+
+fn required(matches: &ArgMatches, id: &str) -> PathBuf {
+    matches.get_one::<PathBuf>(id).cloned().expect("clap demands this argument")
 }

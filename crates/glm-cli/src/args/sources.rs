@@ -19,19 +19,47 @@ pub enum Source {
 pub struct Given<K> {
     /// The values.
     pub keys: K,
-    sources: BTreeMap<String, Source>,
+    sources: BTreeMap<String, Spelled>,
+}
+
+/// How a key was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Spelled {
+    /// By this name, which may be another project's.
+    name: String,
+    text: String,
+    source: Source,
 }
 
 impl<K: KeySet> Given<K> {
-    /// Sets a key; a later call wins.
+    /// Sets a key; a later call wins. Another project's name of a key sets both.
     ///
     /// # Errors
-    /// When there is no such key (names the nearest), or the value does not fit (names what was expected).
+    /// When there is no such key (names the nearest), the value does not fit (names what was expected), or one command
+    /// line says two things by two names of one key.
     pub fn set(&mut self, name: &str, text: &str, source: Source) -> Result<(), UsageError> {
-        let place = place(name, &source);
-        match self.keys.set(name, text) {
+        self.set_one(name, name, text, &source)?;
+        match K::keys().into_iter().find(|key| key.name == name).map(|key| key.status) {
+            Some(Status::AliasOf(meant)) => self.set_one(meant, name, text, &source),
+            _ => Ok(()),
+        }
+    }
+
+    fn set_one(&mut self, key: &str, name: &str, text: &str, source: &Source) -> Result<(), UsageError> {
+        let place = place(name, source);
+        if let Some(before) = self.sources.get(key)
+            && (before.name != name && before.source == *source && before.text != text)
+        {
+            refuse!(
+                "{place} {text} and --{} {} are two names of one setting: give one of them",
+                before.name,
+                before.text
+            );
+        }
+        match self.keys.set(key, text) {
             Some(Ok(())) => {
-                self.sources.insert(name.to_string(), source);
+                let spelled = Spelled { name: name.into(), text: text.into(), source: source.clone() };
+                self.sources.insert(key.to_string(), spelled);
                 Ok(())
             }
             Some(Err(expected)) => refuse!("{place}: expected {expected}, found \"{text}\""),
@@ -46,7 +74,10 @@ impl<K: KeySet> Given<K> {
 
     /// The key as the user wrote it: `--learning_rate`, or `learning_rate in run.toml`.
     pub fn place(&self, name: &str) -> String {
-        place(name, self.sources.get(name).unwrap_or(&Source::Flag))
+        match self.sources.get(name) {
+            Some(spelled) => place(&spelled.name, &spelled.source),
+            None => place(name, &Source::Flag),
+        }
     }
 
     /// Refuses other values than the default where only that can be honoured, and remarks on given keys without effect.
@@ -58,7 +89,8 @@ impl<K: KeySet> Given<K> {
         for Key { name, status, .. } in K::keys() {
             match status {
                 Status::OnlyDefault(why) if changed.contains(&name) => refuse!("{}: {why}", self.place(name)),
-                Status::Unused(why) if self.has(name) => {
+                // At its default it already is what was asked for.
+                Status::Unused(why) if changed.contains(&name) => {
                     remarks.push(Remark::Note(format!("{} has no effect here: {why}", self.place(name))));
                 }
                 _ => {}
@@ -97,6 +129,22 @@ mod tests {
         assert_eq!((given.keys.training.seed, given.place("seed")), (2, "--seed".into()));
         let error = given.set("seed", "x", file).unwrap_err();
         assert_eq!(error.0, "seed in run.toml: expected a whole number of 0 or more, found \"x\"");
+    }
+
+    #[test]
+    fn other_names_set_the_same_key() {
+        let mut given = Given::<TrainKeys>::default();
+        given.set("train_file", "a.json", Source::File("run.toml".into())).unwrap();
+        given.set("data_path", "b.json", Source::Flag).unwrap();
+        assert_eq!(given.keys.data.train_file.as_deref(), Some(std::path::Path::new("b.json")));
+        assert_eq!(given.place("train_file"), "--data_path");
+        let error = given.set("train_file", "c.json", Source::Flag).unwrap_err();
+        assert_eq!(
+            error.0,
+            "--train_file c.json and --data_path b.json are two names of one setting: give one of them"
+        );
+        let error = given.set("max_input_length", "many", Source::Flag).unwrap_err();
+        assert!(error.0.starts_with("--max_input_length: expected a whole number"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use glm_data::Variant;
+use glm_data::format::{AlpacaJoin, ConvertTo, Format};
+use glm_data::{OnOverflow, TrainOn, Variant};
+use glm_model::DenseType;
+use glm_model::export::GgufType;
 use glm_train::{Checkpointing, IntervalStrategy, Optim, SchedulerType};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +42,30 @@ impl FlagValue for ResumeFlag {
         String::new()
     }
 }
+
+/// Texts: one as it stands, or several as a json list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Texts(pub Vec<String>);
+
+impl FlagValue for Texts {
+    const METAVAR: &'static str = TEXTS;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || "a text, or a json list of texts such as [\"###\", \"\\n\\n\"]".to_string();
+        let texts: Vec<String> = match text.trim_start().starts_with('[') {
+            true => serde_json::from_str(text).map_err(|_| expected())?,
+            false => vec![text.to_string()],
+        };
+        if texts.iter().any(String::is_empty) { Err(expected()) } else { Ok(Self(texts)) }
+    }
+
+    fn show(&self) -> String {
+        String::new()
+    }
+}
+
+/// How help texts show a list of texts, by which such keys are known.
+pub const TEXTS: &str = "TEXT|[TEXTS]";
 
 /// A number of bytes: `2GB` (powers of 1000), `2GiB` (powers of 1024), or plain bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +127,28 @@ pub enum Group {
 }
 choice!(Group, "32|64"; Group::G32 => "32", Group::G64 => "64",);
 
+/// What trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// A prefix: P-Tuning v2.
+    Ptuning,
+    /// Low-rank additions to linear layers.
+    Lora,
+    /// Every weight.
+    Full,
+    /// Every weight of the last layers.
+    Freeze,
+    /// Nothing: the bare base.
+    None,
+}
+choice!(Method, "ptuning|lora|full|freeze";
+    Method::Ptuning => "ptuning" | "p_tuning" | "p-tuning" | "ptuning_v2" | "p_tuning_v2" | "prefix" | "prefix_tuning",
+    Method::Lora => "lora",
+    Method::Full => "full" | "finetune",
+    Method::Freeze => "freeze",
+    Method::None => "none",
+);
+
 /// Number format in which a base that is not quantized is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -148,6 +197,55 @@ pub enum FileFormat {
 }
 choice!(FileFormat, "bin|safetensors"; FileFormat::Bin => "bin", FileFormat::Safetensors => "safetensors",);
 
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportForm {
+    /// A prefix as THUDM's scripts save it.
+    Thudm,
+    /// LoRA as peft saves it.
+    Peft,
+    /// A complete folder, with LoRA in the weights.
+    Merged,
+    /// The same in the official INT4 layout.
+    Int4,
+    /// The same in the official INT8 layout.
+    Int8,
+    /// A file for llama.cpp.
+    Gguf,
+    /// A prefix with its tokenizer in one file.
+    Bundle,
+}
+choice!(ExportForm, "thudm|peft|merged|int4|int8|gguf|bundle";
+    ExportForm::Thudm => "thudm",
+    ExportForm::Peft => "peft",
+    ExportForm::Merged => "merged" | "hf",
+    ExportForm::Int4 => "int4",
+    ExportForm::Int8 => "int8",
+    ExportForm::Gguf => "gguf",
+    ExportForm::Bundle => "bundle",
+);
+choice!(GgufType, "f16|q8_0|q4_0"; GgufType::F16 => "f16", GgufType::Q8_0 => "q8_0", GgufType::Q4_0 => "q4_0",);
+choice!(DenseType, "f32|bf16|f16";
+    DenseType::F32 => "f32" | "fp32" | "float32",
+    DenseType::Bf16 => "bf16" | "bfloat16",
+    DenseType::F16 => "f16" | "fp16" | "float16",
+);
+choice!(ConvertTo, "instruct|messages"; ConvertTo::Instruct => "instruct" | "alpaca", ConvertTo::Messages => "messages",);
+choice!(Format, "NAME";
+    Format::Columns => "columns" | "adgen",
+    Format::Chat => "chat",
+    Format::Alpaca => "alpaca" | "instruct",
+    Format::ChatGlm3 => "chatglm3",
+    Format::Messages => "messages" | "openai" | "glm4",
+    Format::ShareGpt => "sharegpt",
+);
+choice!(TrainOn, "last|every"; TrainOn::LastAnswer => "last", TrainOn::EveryAnswer => "every",);
+choice!(OnOverflow, "trim-history|drop|error";
+    OnOverflow::TrimHistory => "trim-history" | "trim_history",
+    OnOverflow::Drop => "drop",
+    OnOverflow::Error => "error",
+);
+choice!(AlpacaJoin, "newline|nothing"; AlpacaJoin::Newline => "newline", AlpacaJoin::Nothing => "nothing" | "none",);
 choice!(Variant, "NAME"; Variant::ChatGlm => "chatglm" | "chatglm-6b", Variant::ChatGlm2 => "chatglm2" | "chatglm2-6b", Variant::ChatGlm3 => "chatglm3" | "chatglm3-6b",);
 choice!(Optim, "NAME"; Optim::AdamwHf => "adamw_hf", Optim::AdamwTorch => "adamw_torch" | "adamw_torch_fused",);
 choice!(SchedulerType, "NAME";
@@ -190,6 +288,16 @@ mod tests {
         assert_eq!(Optim::AdamwHf.show(), "adamw_hf");
         assert_eq!(BaseDtype::parse("float16"), Ok(BaseDtype::F16));
         assert_eq!(BaseDtype::parse("int4"), Err("one of auto, f32, bf16, f16".into()));
+    }
+
+    #[test]
+    fn texts_are_one_or_a_list() {
+        assert_eq!(Texts::parse("问："), Ok(Texts(vec!["问：".into()])));
+        assert_eq!(Texts::parse(r#"["a", "\n"]"#), Ok(Texts(vec!["a".into(), "\n".into()])));
+        assert_eq!(Texts::parse("[]"), Ok(Texts(vec![])));
+        for broken in ["", "[1]", "[\"\"]", "[a"] {
+            assert!(Texts::parse(broken).is_err(), "{broken}");
+        }
     }
 
     #[test]

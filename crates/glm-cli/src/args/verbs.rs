@@ -7,8 +7,10 @@ use glm_data::Variant;
 use super::data::{DataArgs, OurDataArgs};
 use super::keys::{key_sets, keys};
 use super::legacy::LegacyArgs;
+use super::method::{AdapterArgs, MethodArgs};
 use super::model::{BaseArgs, ModelArgs};
-use super::training::{OurTrainingArgs, PredictArgs, TaskArgs, TrainingArgs};
+use super::peers::{ChatGlmTuningArgs, EfficientTuningArgs, LauncherArgs};
+use super::training::{DecodingArgs, OurTrainingArgs, PredictArgs, TaskArgs, TrainingArgs};
 use super::types::{Bytes, FileDtype, FileFormat};
 
 key_sets! {
@@ -20,6 +22,10 @@ key_sets! {
         model: ModelArgs,
         /// Model, our own.
         base: BaseArgs,
+        /// Files of an adapter.
+        adapter: AdapterArgs,
+        /// Method.
+        method: MethodArgs,
         /// Data.
         data: DataArgs,
         /// Data, our own.
@@ -30,21 +36,30 @@ key_sets! {
         our_training: OurTrainingArgs,
         /// Generation.
         predict: PredictArgs,
+        /// Decoding.
+        decoding: DecodingArgs,
         /// Old keys.
         legacy: LegacyArgs,
+        /// Keys of chatglm_tuning.
+        chatglm_tuning: ChatGlmTuningArgs,
+        /// Keys of ChatGLM-Efficient-Tuning.
+        efficient_tuning: EfficientTuningArgs,
+        /// Keys of launchers.
+        launcher: LauncherArgs,
     }
 }
 
 keys! {
-    /// Keys of a conversation, as in chatglm_tuning's `cli_demo.py`. The defaults are those of ChatGLM2's own `chat`.
+    /// Keys of a conversation, as in chatglm_tuning's `cli_demo.py`. The defaults are those of each model's own `chat`.
     pub struct ConversationArgs in "Conversation";
 
-    /// Most tokens of history, question and answer together
-    max_length: usize = 8192;
-    /// Keep the most likely tokens that together reach this probability
-    top_p: f32 = 0.8;
-    /// Logits are divided by it before sampling
-    temperature: f32 = 0.8;
+    /// Most tokens of history, question and answer together (default: the model's own: ChatGLM-6B 2048, ChatGLM2-6B 8192,
+    /// ChatGLM3-6B 32768)
+    max_length: Option<usize> = None;
+    /// Keep the most likely tokens that together reach this probability (default: the model's own, 0.7 or 0.8)
+    top_p: Option<f32> = None;
+    /// Logits are divided by it before sampling (default: the model's own, 0.95 or 0.8)
+    temperature: Option<f32> = None;
     /// Keep so many of the most likely tokens; 0: all
     top_k: usize = 50;
     /// Draw from the distribution; false: always take the best token
@@ -53,14 +68,14 @@ keys! {
     repetition_penalty: f32 = 1.0;
     /// Most tokens of one answer
     max_new_tokens: Option<usize> = None;
+    /// Beams of beam search: answers are then shown when they are complete
+    num_beams: usize = 1;
     /// Seed of sampling
     seed: u64 = 42;
     /// Answer every question on its own
     no_history: bool = false;
-    /// Folder of a LoRA adapter
-    lora_checkpoint: Option<PathBuf> = None, only_default "LoRA is not built yet; --ptuning_checkpoint takes a trained prefix";
-    /// Hold the base in 8 bits by bitsandbytes
-    load_in_8bit: bool = false, only_default "use --quantization_bit 8";
+    /// The same as --quantization_bit 8
+    load_in_8bit: bool = false;
 }
 
 key_sets! {
@@ -70,8 +85,12 @@ key_sets! {
         model: ModelArgs,
         /// Model, our own.
         base: BaseArgs,
+        /// Files of an adapter.
+        adapter: AdapterArgs,
         /// Conversation.
         conversation: ConversationArgs,
+        /// Decoding.
+        decoding: DecodingArgs,
     }
 }
 
@@ -147,6 +166,10 @@ mod tests {
             assert!(!key.help.trim().is_empty() && !key.help.trim().ends_with('.'), "help of {}", key.name);
             if let Status::Unused(why) | Status::OnlyDefault(why) = key.status {
                 assert!(!why.is_empty() && !why.ends_with('.'), "reason of {}", key.name);
+            }
+            if let Status::AliasOf(meant) = key.status {
+                let status = K::keys().into_iter().find(|other| other.name == meant).map(|other| other.status);
+                assert_eq!(status, Some(Status::Used), "{} stands for {meant}", key.name);
             }
             // What the help text shows as the default must be readable as a value, and be the default.
             let mut keys = K::default();

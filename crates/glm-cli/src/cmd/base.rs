@@ -1,30 +1,32 @@
-//! Loading what every verb starts from: base, vocabulary and prefix.
+//! Loading what every verb starts from: base, vocabulary and adapter.
 
+use super::adapter::{self, Opened};
 use crate::args::types::BaseDtype;
-use crate::config::base::{AdapterConfig, BaseConfig, Quantization};
+use crate::config::adapter::AdapterConfig;
+use crate::config::base::{BaseConfig, Quantization};
 use crate::hub;
 use anyhow::{Context, bail};
 use glm_data::Tokenizer;
-use glm_model::adapter::{PrefixEncoder, PrefixFile};
+use glm_model::glm::layout;
+use glm_model::variant::Names;
+use glm_model::weights::WeightFolder;
 use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
+use glm_train::{Adapter, memory};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Vocabulary in the folder of a base.
-const TOKENIZER: &str = "tokenizer.model";
-
-/// A base with its vocabulary, and the prefix of a checkpoint.
+/// A base with its vocabulary, and the adapter of a checkpoint.
 #[derive(Debug)]
 pub struct Loaded {
     /// Folder that it was loaded from.
     pub folder: PathBuf,
-    /// The base, frozen.
+    /// The base, frozen unless its weights train.
     pub network: Network,
     /// Its vocabulary.
     pub tokenizer: Tokenizer,
-    /// The trained prefix; `None` when no checkpoint was named.
-    pub prefix: Option<PrefixEncoder>,
+    /// The trained adapter; `None` when no files were named.
+    pub adapter: Option<Adapter>,
 }
 
 /// What is small and is read first, so that nothing large is loaded in vain.
@@ -33,12 +35,12 @@ pub struct Prepared<'a> {
     folder: PathBuf,
     /// The vocabulary.
     pub tokenizer: Tokenizer,
-    prefix: Option<PrefixEncoder>,
-    /// What the checkpoint says that it was trained on.
-    trained_on: BTreeMap<String, String>,
+    opened: Option<Opened>,
+    trainable: bool,
 }
 
-/// Finds the base, downloading it if need be, reads the configuration, the vocabulary and, when `adapter` names a checkpoint, the prefix, and compares them.
+/// Finds the base, downloading it if need be, reads the configuration, the vocabulary and, when `adapter` names files,
+/// these, and compares them.
 ///
 /// # Errors
 /// Names the file, what was expected, what was found and what to do.
@@ -46,18 +48,71 @@ pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> any
     let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
     let config = GlmConfig::read(&folder)?;
     let tokenizer = tokenizer(&folder, &config)?;
-    let (prefix, trained_on) = match adapter {
-        Some(AdapterConfig { checkpoint: Some(checkpoint), pre_seq_len, prefix_projection }) => {
-            let file = PrefixFile::open(checkpoint).context("--ptuning_checkpoint")?;
-            let prefix = file.load(&config, *pre_seq_len, *prefix_projection)?;
-            (Some(prefix), file.metadata()?)
-        }
-        _ => (None, BTreeMap::new()),
-    };
-    Ok(Prepared { base, folder, tokenizer, prefix, trained_on })
+    let trainable = adapter.is_some_and(AdapterConfig::trains_base);
+    if trainable {
+        check_trainable(&folder, &config)?;
+    }
+    let opened = adapter::open(adapter, &config)?;
+    Ok(Prepared { base, folder, tokenizer, opened, trainable })
+}
+
+/// Refuses to train the weights of a base that cannot, before anything large is read.
+fn check_trainable(folder: &Path, config: &GlmConfig) -> anyhow::Result<()> {
+    if let Some(bits) = config.quantization_bit {
+        bail!(
+            "--model_name_or_path {}: its weights are stored in INT{bits} and cannot train. Train an adapter over them \
+             (--pre_seq_len 128 for a prefix, --method lora for LoRA), or give the unquantized folder",
+            folder.display()
+        );
+    }
+    let Some(available) = memory::available() else { return Ok(()) };
+    // Weights, gradients and two moments, all in f32.
+    let needed = 16 * layout::parameter_count(config);
+    if needed > available {
+        bail!(
+            "training all weights of {} needs at least {:.1} GB (weights, gradients and two moments in f32), {:.1} GB are \
+             free: train an adapter instead (--pre_seq_len 128 for a prefix, --method lora for LoRA)",
+            folder.display(),
+            needed as f64 / 1e9,
+            available as f64 / 1e9
+        );
+    }
+    Ok(())
+}
+
+/// What is known of a base before its weights are loaded.
+pub struct About {
+    /// Its configuration.
+    pub config: GlmConfig,
+    /// Bytes of an element of its matrices in its files.
+    pub stored_bytes: usize,
+    /// The adapter of the files that the settings name.
+    pub adapter: Option<Adapter>,
 }
 
 impl Prepared<'_> {
+    /// What decides memory and time.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn about(&self) -> anyhow::Result<About> {
+        let config = GlmConfig::read(&self.folder)?;
+        let weights = WeightFolder::open(&self.folder)?;
+        let embedding = weights.entry(Names::of(config.variant).embedding);
+        let stored_bytes = embedding.map_or(2, |entry| entry.dtype.size());
+        let adapter = self.opened.as_ref().map(|opened| opened.adapter.clone());
+        Ok(About { config, stored_bytes, adapter })
+    }
+
+    /// Loads the first `layers` blocks only.
+    ///
+    /// # Errors
+    /// As [`Prepared::load`].
+    pub fn load_first(&self, layers: usize) -> anyhow::Result<Network> {
+        let options = LoadOptions { scheme: scheme(self.base), trainable: self.trainable };
+        Ok(Network::load_first(&self.folder, layers, options, &mut |_, _| {})?)
+    }
+
     /// Loads the weights. A bar on standard error shows the bytes when `progress` and that is a terminal.
     ///
     /// # Errors
@@ -68,24 +123,27 @@ impl Prepared<'_> {
         if let Ok(style) = ProgressStyle::with_template("loading {bar:28.cyan/blue} {bytes}/{total_bytes}, ETA {eta}") {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        let options = LoadOptions { scheme: scheme(self.base), trainable: false };
+        let options = LoadOptions { scheme: scheme(self.base), trainable: self.trainable };
         let network = Network::load(&self.folder, options, &mut |done, total| {
             bar.set_length(total);
             bar.set_position(done);
         })?;
         bar.finish_and_clear();
-        warn_of_another_base(&self.trained_on, &network);
-        Ok(Loaded { folder: self.folder, network, tokenizer: self.tokenizer, prefix: self.prefix })
+        if let Some(opened) = &self.opened {
+            warn_of_another_base(&opened.trained_on, &network);
+        }
+        let adapter = self.opened.map(|opened| opened.adapter);
+        Ok(Loaded { folder: self.folder, network, tokenizer: self.tokenizer, adapter })
     }
 }
 
-/// A prefix works on the base that it was trained on; another form of it usually costs a little, another model everything.
+/// An adapter works on the base that it was trained on; another form of it usually costs a little, another model everything.
 fn warn_of_another_base(trained_on: &BTreeMap<String, String>, network: &Network) {
     let now = [("base_fingerprint", network.fingerprint().to_owned()), ("base_scheme", network.scheme().to_string())];
     for (key, now) in now {
         if let Some(before) = trained_on.get(key).filter(|before| **before != now) {
             eprintln!(
-                "warning: the prefix was trained on a base with {key} {before}, this one has {now}; scores may differ"
+                "warning: the adapter was trained on a base with {key} {before}, this one has {now}; scores may differ"
             );
         }
     }
@@ -116,23 +174,15 @@ pub fn scheme(base: &BaseConfig) -> Scheme {
     }
 }
 
+/// The vocabulary of a base, without anything else of it.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn vocabulary(base: &BaseConfig) -> anyhow::Result<Tokenizer> {
+    let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
+    tokenizer(&folder, &GlmConfig::read(&folder)?)
+}
+
 fn tokenizer(folder: &Path, config: &GlmConfig) -> anyhow::Result<Tokenizer> {
-    let file = folder.join(TOKENIZER);
-    if !file.is_file() {
-        bail!(
-            "{}: there is no {TOKENIZER}; copy it there from the model as Hugging Face publishes it",
-            folder.display()
-        );
-    }
-    let tokenizer = Tokenizer::from_file(&file, config.variant)?;
-    let (ids, rows) = (tokenizer.vocab_size(), config.vocab_size);
-    if ids > rows {
-        bail!(
-            "{} has {ids} tokens, special ones included, but the model only {rows} (padded_vocab_size in {}): they do not \
-             belong together",
-            file.display(),
-            folder.join("config.json").display()
-        );
-    }
-    Ok(tokenizer)
+    Ok(Tokenizer::from_folder(folder, config.variant, Some(config.vocab_size))?)
 }

@@ -1,5 +1,6 @@
 //! `glmtune demo`: the main job from end to end on a tiny embedded base, through the same code as `glmtune train`.
 
+use super::adapter;
 use super::base::{self, Loaded};
 use super::language::Language;
 use super::{predict, signals, threads, train};
@@ -10,8 +11,7 @@ use glm_data::{EvalRow, eval_rows};
 use glm_demo::corpus::{Split, adgen_rows};
 use glm_infer::Evaluation;
 use glm_infer::predictions::PredictionsReader;
-use glm_model::adapter::{PrefixEncoder, PrefixFile};
-use glm_train::{atomic, memory};
+use glm_train::{Adapter, atomic, memory};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +59,7 @@ pub fn run(settings: DemoSettings) -> anyhow::Result<()> {
         std::process::exit(train::INTERRUPTED);
     }
     let checkpoint = files.checkpoint(&run);
-    let prefix = PrefixFile::open(&checkpoint)?.load(base.network.config(), None, None)?;
+    let prefix = adapter::reopen(&checkpoint, base.network.config())?;
     let after = answers(&run, &base, Some(&prefix), &held_out, &root.join("predictions_after.txt"), &stop)?;
     if stop.load(Ordering::Relaxed) {
         eprintln!("{}", say.choose("the demo was stopped", "演示已中止"));
@@ -68,7 +68,7 @@ pub fn run(settings: DemoSettings) -> anyhow::Result<()> {
 
     show_answers(say, &held_out, &before.1, &after.1);
     show_scores(say, &before.0, &after.0);
-    let trainable: usize = prefix.parameters().iter().map(|(_, var)| var.elem_count()).sum();
+    let trainable = prefix.parameter_count(&base.network);
     let all = base.network.parameter_count() + trainable;
     let share = 100.0 * trainable as f64 / all as f64;
     println!("{}: {trainable} / {all} ({share:.2} %)", say.choose("trainable parameters", "可训练参数"));
@@ -195,7 +195,7 @@ fn resolved(words: &[String]) -> anyhow::Result<RunConfig> {
 fn answers(
     run: &RunConfig,
     base: &Loaded,
-    prefix: Option<&PrefixEncoder>,
+    prefix: Option<&Adapter>,
     rows: &[EvalRow],
     file: &Path,
     stop: &AtomicBool,

@@ -1,12 +1,14 @@
 //! `--do_predict`, and the generated part of `--do_eval`: answers for the rows of a file, written as they come, and
 //! their scores.
 
+use super::adapter;
 use super::base::Loaded;
 use super::train::{limited, say};
 use crate::config::RunConfig;
 use glm_data::{DataConfig, EvalRow, Tokenizer, eval_rows};
 use glm_infer::{Engine, EvaluateOptions, Evaluation, SpecialIds, evaluate};
-use glm_model::adapter::{AdapterSlots, PrefixEncoder};
+use glm_model::adapter::AdapterSlots;
+use glm_train::Adapter;
 use glm_train::journal::{Metrics, Split, save_results, split_metrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::Path;
@@ -48,7 +50,7 @@ pub fn rows(settings: &RunConfig, tokenizer: &Tokenizer) -> anyhow::Result<Predi
 pub fn run(
     settings: &RunConfig,
     base: &Loaded,
-    encoder: Option<&PrefixEncoder>,
+    adapter: Option<&Adapter>,
     rows: &PredictRows,
     loss: Option<Metrics>,
     stop: &AtomicBool,
@@ -56,7 +58,7 @@ pub fn run(
     for (split, rows) in &rows.0 {
         let file = settings.output_dir.join(PREDICTIONS_FILE);
         let file = (*split == Split::Predict).then_some(file.as_path());
-        let evaluation = answer(settings, base, encoder, rows, file, stop)?;
+        let evaluation = answer(settings, base, adapter, rows, file, stop)?;
         if evaluation.stopped {
             eprintln!(
                 "stopped after {} of {} rows; their predictions are kept, no scores are written",
@@ -85,14 +87,14 @@ pub fn run(
 pub fn answer(
     settings: &RunConfig,
     base: &Loaded,
-    encoder: Option<&PrefixEncoder>,
+    adapter: Option<&Adapter>,
     rows: &[EvalRow],
     predictions: Option<&Path>,
     stop: &AtomicBool,
 ) -> anyhow::Result<Evaluation> {
-    let mut prefixes = AdapterSlots::default();
-    let slot = encoder.map(|encoder| prefixes.add(encoder)).transpose()?;
-    let engine = Engine::new(&base.network, &prefixes, SpecialIds::of(&base.tokenizer));
+    let mut slots = AdapterSlots::default();
+    let slot = adapter::add(&mut slots, adapter)?;
+    let engine = Engine::new(&base.network, &slots, SpecialIds::of(&base.tokenizer));
     let options = EvaluateOptions { batch_size: settings.train.per_device_eval_batch_size, slot, predictions };
     let bar = bar(settings.progress, rows.len());
     let evaluation = evaluate(&engine, &base.tokenizer, rows, options, &settings.generation, stop, &mut |progress| {

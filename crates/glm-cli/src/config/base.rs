@@ -1,4 +1,4 @@
-//! The frozen base and the adapter on it.
+//! The base model, and how it is held.
 
 use std::path::PathBuf;
 
@@ -94,44 +94,5 @@ impl BaseConfig {
             Some(Quantization::Int4Grouped { group }) => format!("INT4 in groups of {group}"),
         };
         format!("{} held in {held}", self.path.display())
-    }
-}
-
-/// The prefix on the base.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdapterConfig {
-    /// Folder of a trained prefix; `None`: a fresh one.
-    pub checkpoint: Option<PathBuf>,
-    /// Length that was asked for. Always present without a checkpoint; with one it may be absent, and must agree.
-    pub pre_seq_len: Option<usize>,
-    /// Projection that was asked for. Always present without a checkpoint; with one it may be absent, and must agree.
-    pub prefix_projection: Option<bool>,
-}
-
-impl AdapterConfig {
-    /// Takes the prefix's part of the keys; `None` when no prefix is asked for.
-    ///
-    /// # Errors
-    /// When the length is 0, or a projection is asked for without a prefix.
-    pub fn new<K: KeySet>(given: &Given<K>, model: &ModelArgs) -> Result<Option<Self>, UsageError> {
-        if model.pre_seq_len == Some(0) {
-            refuse!("{}: expected 1 or more, found 0; leave it out for no prefix", given.place("pre_seq_len"));
-        }
-        let asked = given.has("prefix_projection").then_some(model.prefix_projection);
-        match (&model.ptuning_checkpoint, model.pre_seq_len) {
-            (None, None) if model.prefix_projection => {
-                refuse!("{} needs --pre_seq_len: there is no prefix to project", given.place("prefix_projection"))
-            }
-            (None, None) => Ok(None),
-            (None, length) => Ok(Some(Self {
-                checkpoint: None,
-                pre_seq_len: length,
-                prefix_projection: Some(model.prefix_projection),
-            })),
-            (checkpoint, length) => {
-                Ok(Some(Self { checkpoint: checkpoint.clone(), pre_seq_len: length, prefix_projection: asked }))
-            }
-        }
     }
 }

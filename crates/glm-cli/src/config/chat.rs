@@ -1,11 +1,14 @@
 //! Settings of `chat`.
 
+use glm_data::Variant;
 use glm_infer::GenerationConfig;
 use serde::Serialize;
 
-use super::base::{AdapterConfig, BaseConfig};
+use super::adapter::AdapterConfig;
+use super::base::BaseConfig;
 use super::outputs;
 use crate::args::sources::Given;
+use crate::args::types::Bits;
 use crate::args::usage::{Remark, UsageError, refuse};
 use crate::args::verbs::ChatKeys;
 
@@ -14,14 +17,24 @@ use crate::args::verbs::ChatKeys;
 pub struct ChatSettings {
     /// The base.
     pub base: BaseConfig,
-    /// A trained prefix; its checkpoint is always present.
+    /// A trained adapter.
     pub adapter: Option<AdapterConfig>,
-    /// Decoding.
-    pub generation: GenerationConfig,
+    /// Decoding, but for what the model decides.
+    generation: GenerationConfig,
+    /// What was asked for; the model decides the others.
+    asked: Asked,
     /// Keep earlier turns.
     pub history: bool,
     /// Threads to compute with; `None`: one a core.
     pub threads: Option<usize>,
+}
+
+/// Settings whose defaults every model has of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Asked {
+    max_length: Option<usize>,
+    top_p: Option<f32>,
+    temperature: Option<f32>,
 }
 
 impl ChatSettings {
@@ -33,33 +46,54 @@ impl ChatSettings {
         let mut remarks = Vec::new();
         given.check_status(&mut remarks)?;
         let keys = &given.keys;
-        let adapter = AdapterConfig::new(given, &keys.model)?;
-        if adapter.as_ref().is_some_and(|adapter| adapter.checkpoint.is_none()) {
-            refuse!(
-                "{} without --ptuning_checkpoint would use an untrained, random prefix: give the checkpoint, or leave out \
-                 --pre_seq_len",
-                given.place("pre_seq_len")
-            );
-        }
         let talk = &keys.conversation;
-        let generation = GenerationConfig {
-            do_sample: talk.do_sample,
-            temperature: talk.temperature,
-            top_k: talk.top_k,
-            top_p: talk.top_p,
-            repetition_penalty: talk.repetition_penalty,
-            max_length: talk.max_length,
-            max_new_tokens: talk.max_new_tokens,
-            seed: talk.seed,
-        };
-        outputs::check_generation(given, &generation)?;
+        let mut model = keys.model.clone();
+        if talk.load_in_8bit {
+            if model.quantization_bit == Some(Bits::Four) {
+                refuse!(
+                    "{} and {} 4 contradict each other",
+                    given.place("load_in_8bit"),
+                    given.place("quantization_bit")
+                );
+            }
+            model.quantization_bit = Some(Bits::Eight);
+        }
+        let files = keys.adapter.files(model.ptuning_checkpoint.as_deref());
         let settings = Self {
-            base: BaseConfig::new(given, &keys.model, &keys.base)?,
-            adapter,
-            generation,
+            base: BaseConfig::new(given, &model, &keys.base)?,
+            adapter: AdapterConfig::to_use(given, &model, &files)?,
+            generation: outputs::decoding(
+                &keys.decoding,
+                GenerationConfig {
+                    num_beams: talk.num_beams,
+                    do_sample: talk.do_sample,
+                    top_k: talk.top_k,
+                    repetition_penalty: talk.repetition_penalty,
+                    max_new_tokens: talk.max_new_tokens,
+                    seed: talk.seed,
+                    ..GenerationConfig::default()
+                },
+            ),
+            asked: Asked { max_length: talk.max_length, top_p: talk.top_p, temperature: talk.temperature },
             history: !talk.no_history,
             threads: outputs::threads(given, keys.base.threads)?,
         };
+        outputs::check_generation(given, &settings.generation(Variant::ChatGlm2))?;
         Ok((settings, remarks))
+    }
+
+    /// Decoding with a model, whose own `chat` decides what was not asked for.
+    pub fn generation(&self, variant: Variant) -> GenerationConfig {
+        let (max_length, top_p, temperature) = match variant {
+            Variant::ChatGlm => (2048, 0.7, 0.95),
+            Variant::ChatGlm2 => (8192, 0.8, 0.8),
+            Variant::ChatGlm3 => (32768, 0.8, 0.8),
+        };
+        GenerationConfig {
+            max_length: self.asked.max_length.unwrap_or(max_length),
+            top_p: self.asked.top_p.unwrap_or(top_p),
+            temperature: self.asked.temperature.unwrap_or(temperature),
+            ..self.generation.clone()
+        }
     }
 }

@@ -1,15 +1,22 @@
 //! Typed settings of every verb: what the rest of the program gets to see of flags and files.
 
+pub mod adapter;
+pub mod advice;
 pub mod base;
 mod chat;
 pub mod dev;
+mod method;
 mod outputs;
+mod peers;
+mod plan;
 mod preflight;
 mod resolve;
 pub mod run;
 mod summary;
+pub mod tools;
 
 pub use chat::ChatSettings;
 pub use dev::{DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
+pub use plan::resolve_plan;
 pub use resolve::resolve;
 pub use run::RunConfig;

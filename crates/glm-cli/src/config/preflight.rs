@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::base::{AdapterConfig, BaseConfig};
+use super::adapter::AdapterConfig;
+use super::base::BaseConfig;
 use super::chat::ChatSettings;
 use super::run::RunConfig;
 use crate::args::types::Resume;
@@ -50,8 +51,8 @@ impl ChatSettings {
 
 fn model(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> Result<(), UsageError> {
     base_folder(&base.path)?;
-    match adapter.and_then(|adapter| adapter.checkpoint.as_deref()) {
-        Some(checkpoint) => present("ptuning_checkpoint", checkpoint),
+    match adapter.and_then(|adapter| Some((adapter.flag(), adapter.init_from()?))) {
+        Some((flag, files)) => present(flag, files),
         None => Ok(()),
     }
 }

@@ -4,15 +4,16 @@ use glm_data::DataConfig;
 use glm_infer::GenerationConfig;
 use glm_train::{IntervalStrategy, TrainConfig};
 
-use super::base::{AdapterConfig, BaseConfig};
-use super::outputs;
+use super::adapter::AdapterConfig;
+use super::advice::{self, Trains};
+use super::base::BaseConfig;
 use super::run::{Files, RunConfig, SampleLimits};
+use super::{method, outputs, peers};
+use crate::args::data::{DataArgs, OurDataArgs};
+use crate::args::keys::KeySet;
 use crate::args::sources::Given;
 use crate::args::usage::{Remark, UsageError, refuse};
 use crate::args::verbs::TrainKeys;
-
-/// Rates at or below this hardly move a prefix.
-const SMALL_PREFIX_RATE: f64 = 1e-4;
 
 /// Resolves the keys of `train`, or of `evaluate`, which only predicts.
 ///
@@ -21,6 +22,7 @@ const SMALL_PREFIX_RATE: f64 = 1e-4;
 pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, Vec<Remark>), UsageError> {
     let mut remarks = Vec::new();
     given.check_status(&mut remarks)?;
+    let given = &peers::implied(given, evaluate, &mut remarks)?;
     refuse_unbuilt(given)?;
     let keys = &given.keys;
     let task = &keys.task;
@@ -38,10 +40,9 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
     let Some(output_dir) = task.output_dir.clone() else {
         refuse!("--output_dir is missing: give a folder for checkpoints and results");
     };
-    let adapter = AdapterConfig::new(given, &keys.model)?;
-    check_adapter(given, adapter.as_ref(), do_train)?;
+    let adapter = method::resolve(given, do_train, &mut remarks)?;
     let train = training(given)?;
-    remark_on_training(given, do_train, &mut remarks);
+    remark_on_training(given, adapter.as_ref().filter(|_| do_train), &mut remarks);
     if do_predict && !keys.predict.predict_with_generate && !evaluate {
         remarks.push(Remark::Note("--do_predict always generates answers: --predict_with_generate is implied".into()));
     }
@@ -54,20 +55,20 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
         predict_with_generate: keys.predict.predict_with_generate || evaluate,
         base: BaseConfig::new(given, &keys.model, &keys.base)?,
         adapter,
-        prefix_dropout: keys.our_training.prefix_dropout,
         files: files(given, do_train, do_eval, do_predict)?,
         samples: SampleLimits {
             train: keys.data.max_train_samples,
             eval: keys.data.max_eval_samples,
             predict: keys.data.max_predict_samples,
         },
-        data: data(given)?,
+        data: data(given, &keys.data, &keys.our_data)?,
         val_max_target_length: keys.data.val_max_target_length.unwrap_or(keys.data.max_target_length),
         train,
         generation: generation(given)?,
         tensorboard: outputs::tensorboard(given, &output_dir, &mut remarks),
         resume: outputs::resume(given, do_train, &mut remarks),
         output_dir,
+        save_into_output_dir: peers::is_chatglm_tuning(given),
         overwrite_output_dir: task.overwrite_output_dir,
         progress: !task.disable_tqdm,
         threads: outputs::threads(given, keys.base.threads)?,
@@ -77,24 +78,6 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
 
 fn refuse_unbuilt(given: &Given<TrainKeys>) -> Result<(), UsageError> {
     let keys = &given.keys;
-    for (name, beams) in
-        [("num_beams", keys.data.num_beams), ("generation_num_beams", keys.predict.generation_num_beams)]
-    {
-        match beams {
-            Some(0) => refuse!("{}: expected 1 or more, found 0", given.place(name)),
-            None | Some(1) => {}
-            Some(beams) => {
-                refuse!("{} {beams}: beam search is not built yet; leave it out to sample", given.place(name))
-            }
-        }
-    }
-    if keys.legacy.deepspeed.is_some() {
-        refuse!(
-            "{}: DeepSpeed spreads the states of a full fine-tuning over several cards. Here one process trains a prefix, \
-             whose states are small; leave the flag out",
-            given.place("deepspeed")
-        );
-    }
     if !(-1..=0).contains(&keys.legacy.local_rank) {
         refuse!(
             "{} {}: one process trains, and training with several is not built yet; start glmtune once, without a launcher",
@@ -103,21 +86,6 @@ fn refuse_unbuilt(given: &Given<TrainKeys>) -> Result<(), UsageError> {
         );
     }
     Ok(())
-}
-
-fn check_adapter(given: &Given<TrainKeys>, adapter: Option<&AdapterConfig>, do_train: bool) -> Result<(), UsageError> {
-    match adapter {
-        None if do_train => refuse!(
-            "--do_train without --pre_seq_len would train all weights: full fine-tuning is not built yet; give \
-             --pre_seq_len 128 to train a prefix"
-        ),
-        Some(AdapterConfig { checkpoint: None, .. }) if !do_train => refuse!(
-            "{} without --ptuning_checkpoint would use an untrained, random prefix: give the checkpoint, or leave out \
-             --pre_seq_len to use the bare base",
-            given.place("pre_seq_len")
-        ),
-        _ => Ok(()),
-    }
 }
 
 fn files(given: &Given<TrainKeys>, train: bool, eval: bool, predict: bool) -> Result<Files, UsageError> {
@@ -138,8 +106,11 @@ fn files(given: &Given<TrainKeys>, train: bool, eval: bool, predict: bool) -> Re
     })
 }
 
-fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
-    let keys = &given.keys.data;
+/// How rows become samples.
+///
+/// # Errors
+/// When a length is too short or a name is empty.
+pub(super) fn data<K: KeySet>(given: &Given<K>, keys: &DataArgs, own: &OurDataArgs) -> Result<DataConfig, UsageError> {
     // Two special tokens stand in every prompt, so a shorter one could not hold a question.
     at_least(given, "max_source_length", keys.max_source_length, 3)?;
     at_least(given, "max_target_length", keys.max_target_length, 1)?;
@@ -147,7 +118,7 @@ fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
         at_least(given, "val_max_target_length", length, 1)?;
     }
     for (name, value) in [("prompt_column", &keys.prompt_column), ("response_column", &keys.response_column)] {
-        if value.is_empty() {
+        if value.as_ref().is_some_and(String::is_empty) {
             refuse!("{}: expected the name of a column, found an empty text", given.place(name));
         }
     }
@@ -159,8 +130,12 @@ fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
         max_target_length: keys.max_target_length,
         ignore_pad_token_for_loss: keys.ignore_pad_token_for_loss,
         source_prefix: keys.source_prefix.clone(),
-        compat: given.keys.our_data.compat,
-        lenient: given.keys.our_data.lenient,
+        compat: own.compat,
+        lenient: own.lenient,
+        format: own.data_format,
+        train_on: own.train_on,
+        on_overflow: own.on_overflow,
+        alpaca_join: own.alpaca_join,
     })
 }
 
@@ -225,23 +200,25 @@ fn training(given: &Given<TrainKeys>) -> Result<TrainConfig, UsageError> {
     })
 }
 
-fn remark_on_training(given: &Given<TrainKeys>, do_train: bool, remarks: &mut Vec<Remark>) {
+/// Remarks on a run that trains `adapter`.
+fn remark_on_training(given: &Given<TrainKeys>, adapter: Option<&AdapterConfig>, remarks: &mut Vec<Remark>) {
     let keys = &given.keys.training;
-    if !do_train {
-        return;
-    }
+    let Some(adapter) = adapter else { return };
     if keys.save_strategy == IntervalStrategy::Steps && keys.max_steps > 0 && keys.save_steps as i64 > keys.max_steps {
         remarks.push(Remark::Warning(format!(
             "save_steps {} is more than max_steps {}: only the final checkpoint will be saved",
             keys.save_steps, keys.max_steps
         )));
     }
-    if keys.learning_rate <= SMALL_PREFIX_RATE {
-        remarks.push(Remark::Warning(format!(
-            "learning_rate {:e} is too small for a prefix, which will hardly change: the official script uses 2e-2",
-            keys.learning_rate
-        )));
-    }
+    let trains = match adapter {
+        AdapterConfig::Ptuning { .. } => Some(Trains::Prefix),
+        AdapterConfig::Lora { .. } => Some(Trains::Lora),
+        AdapterConfig::Full | AdapterConfig::Freeze { .. } => Some(Trains::Weights),
+        // Said when the file is open.
+        AdapterConfig::FromFile { .. } => None,
+    };
+    let advice = trains.and_then(|trains| advice::learning_rate(trains, keys.learning_rate));
+    remarks.extend(advice.map(Remark::Warning));
     if given.has("eval_steps") && keys.evaluation_strategy != IntervalStrategy::Steps {
         let place = given.place("eval_steps");
         remarks.push(Remark::Note(format!("{place} has no effect without --evaluation_strategy steps")));
@@ -263,12 +240,15 @@ fn generation(given: &Given<TrainKeys>) -> Result<GenerationConfig, UsageError> 
         max_length: data.max_source_length.saturating_add(data.max_target_length).saturating_add(1),
         max_new_tokens: keys.max_new_tokens,
         seed: given.keys.training.seed,
+        num_beams: data.num_beams.or(keys.generation_num_beams).unwrap_or(1),
+        ..GenerationConfig::default()
     };
+    let config = outputs::decoding(&given.keys.decoding, config);
     outputs::check_generation(given, &config)?;
     Ok(config)
 }
 
-fn at_least(given: &Given<TrainKeys>, name: &str, found: usize, least: usize) -> Result<(), UsageError> {
+fn at_least<K: KeySet>(given: &Given<K>, name: &str, found: usize, least: usize) -> Result<(), UsageError> {
     if found < least {
         refuse!("{}: expected {least} or more, found {found}", given.place(name));
     }

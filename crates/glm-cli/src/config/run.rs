@@ -7,7 +7,8 @@ use glm_infer::GenerationConfig;
 use glm_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
-use super::base::{AdapterConfig, BaseConfig};
+use super::adapter::AdapterConfig;
+use super::base::BaseConfig;
 use crate::args::types::Resume;
 
 /// Files of rows.
@@ -50,10 +51,8 @@ pub struct RunConfig {
     pub predict_with_generate: bool,
     /// The frozen base.
     pub base: BaseConfig,
-    /// The prefix; `None` evaluates the bare base.
+    /// What trains or is used; `None`: the bare base.
     pub adapter: Option<AdapterConfig>,
-    /// Dropout on the prefix in training.
-    pub prefix_dropout: f32,
     /// Files of rows.
     pub files: Files,
     /// Most rows of each.
@@ -70,6 +69,8 @@ pub struct RunConfig {
     pub output_dir: PathBuf,
     /// Train into a folder that holds something already.
     pub overwrite_output_dir: bool,
+    /// Put the trained adapter into the output folder itself too, as chatglm_tuning does.
+    pub save_into_output_dir: bool,
     /// Go on from a checkpoint.
     pub resume: Option<Resume>,
     /// Folder for TensorBoard event files; `None`: not written.

@@ -1,6 +1,6 @@
 //! The settings in a few lines for people.
 
-use super::base::AdapterConfig;
+use super::adapter::AdapterConfig;
 use super::run::RunConfig;
 use crate::args::types::Resume;
 
@@ -8,8 +8,10 @@ impl RunConfig {
     /// What will run, in a few lines.
     pub fn summary(&self) -> String {
         let mut lines = vec![format!("base     {}", self.base.describe())];
-        lines
-            .push(format!("adapter  {}", self.adapter.as_ref().map_or("none, the bare base".into(), describe_adapter)));
+        lines.push(format!(
+            "adapter  {}",
+            self.adapter.as_ref().map_or("none, the bare base".into(), AdapterConfig::describe)
+        ));
         if self.do_train {
             lines.push(format!("train    {}", self.describe_training()));
         }
@@ -57,12 +59,28 @@ impl RunConfig {
     }
 }
 
-fn describe_adapter(adapter: &AdapterConfig) -> String {
-    let length = adapter.pre_seq_len.map(|length| format!(" of {length} positions")).unwrap_or_default();
-    let projection = if adapter.prefix_projection == Some(true) { " with projection" } else { "" };
-    let origin = match &adapter.checkpoint {
-        Some(path) => format!("from {}", path.display()),
-        None => "fresh".into(),
-    };
-    format!("prefix{length}{projection}, {origin}")
+impl AdapterConfig {
+    /// A few words for people.
+    pub fn describe(&self) -> String {
+        let origin = match self.init_from() {
+            Some(path) => format!("from {}", path.display()),
+            None => "fresh".into(),
+        };
+        match self {
+            Self::Ptuning { pre_seq_len, prefix_projection, .. } => {
+                let length = pre_seq_len.map(|length| format!(" of {length} positions")).unwrap_or_default();
+                let projection = if *prefix_projection == Some(true) { " with projection" } else { "" };
+                format!("prefix{length}{projection}, {origin}")
+            }
+            Self::Lora { rank, alpha, target, .. } => {
+                let rank = rank.map(|rank| format!(" of rank {rank}")).unwrap_or_default();
+                let alpha = alpha.map(|alpha| format!(", alpha {alpha}")).unwrap_or_default();
+                let target = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
+                format!("LoRA{rank}{alpha}{target}, {origin}")
+            }
+            Self::FromFile { .. } => format!("what the files hold, {origin}"),
+            Self::Full => "none: all weights train".into(),
+            Self::Freeze { num_layer_trainable } => format!("none: the last {num_layer_trainable} layers train"),
+        }
+    }
 }

@@ -4,8 +4,10 @@ pub mod chatglm;
 pub mod chatglm2;
 pub mod chatglm3;
 mod message;
+mod tools;
 
 pub use message::{Message, Role};
+pub use tools::with_tools;
 
 use crate::tokenizer::Tokenizer;
 use crate::variant::Variant;

@@ -1,13 +1,20 @@
-//! Choosing the next token: repetition penalty, temperature, top-k and top-p in transformers' order, then a draw or the best.
+//! Choosing the next token: repetition penalty, temperature, top-k and top-p in transformers' order, then a draw or the best;
+//! beam search; and what ends an answer besides an end token.
 //!
-//! Everything works on one row of logits as long as the vocabulary. A logit that is not finite is an error that names where
+//! Choosing works on one row of logits as long as the vocabulary. A logit that is not finite is an error that names where
 //! it arose; no token is ever put in its place.
 
+mod beam;
 mod processors;
+mod repetition;
 mod sample;
+mod stop;
 
+pub use beam::{Candidate, Hypotheses, beam_scores, best_candidates, draw_candidates, warp_scores};
 pub use processors::{repetition_penalty, temperature, top_k, top_p};
-pub use sample::{argmax, sample, softmax};
+pub use repetition::RepetitionRule;
+pub use sample::{argmax, log_softmax, sample, softmax};
+pub use stop::{certain_len, find_stop};
 
 use crate::GenerationConfig;
 
@@ -70,6 +77,23 @@ pub enum DecodeError {
         /// What it may be.
         expected: &'static str,
     },
+    /// More answers asked for than beam search keeps.
+    #[error(
+        "num_return_sequences is {asked} with num_beams {beams}; expected 1 to num_beams (raise num_beams, or ask for the \
+         prompt several times to sample several answers)"
+    )]
+    Sequences {
+        /// Answers asked for.
+        asked: usize,
+        /// Beams.
+        beams: usize,
+    },
+    /// A stop string that every answer begins with.
+    #[error("stop string {index} (counted from 1) is empty; expected a text, or leave it out")]
+    EmptyStop {
+        /// Its place in the list, counted from 1.
+        index: usize,
+    },
     /// Any of the others, with the place in the answer.
     #[error("at token {step} of the answer: {source}")]
     AtStep {
@@ -91,6 +115,17 @@ pub fn check(config: &GenerationConfig) -> Result<(), DecodeError> {
     };
     let penalty = config.repetition_penalty;
     verdict(positive(penalty), "repetition_penalty", penalty, "a number above 0 (1 changes nothing)")?;
+    let beams = config.num_beams;
+    verdict(beams > 0, "num_beams", beams as f32, "1 (no beam search) or more")?;
+    let exponent = config.length_penalty;
+    verdict(exponent.is_finite(), "length_penalty", exponent as f32, "a number (1 divides by the length)")?;
+    if !(1..=beams).contains(&config.num_return_sequences) {
+        return Err(DecodeError::Sequences { asked: config.num_return_sequences, beams });
+    }
+    if let Some(empty) = config.stop.iter().position(String::is_empty) {
+        return Err(DecodeError::EmptyStop { index: empty + 1 });
+    }
+    config.repetition.map_or(Ok(()), |rule| rule.check())?;
     if !config.do_sample {
         return Ok(());
     }

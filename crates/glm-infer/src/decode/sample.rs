@@ -11,6 +11,14 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
     weights.into_iter().map(|weight| (weight / total) as f32).collect()
 }
 
+/// Logarithms of the probabilities of a row of finite logits.
+pub fn log_softmax(logits: &[f32]) -> Vec<f32> {
+    let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = logits.iter().map(|logit| f64::from(logit - best).exp()).sum();
+    let log_total = total.ln() as f32;
+    logits.iter().map(|logit| logit - best - log_total).collect()
+}
+
 /// Index of the greatest logit, the first of equals (torch on CPU); NaN is passed over. `None` for a row without numbers.
 pub fn argmax(logits: &[f32]) -> Option<usize> {
     let mut best: Option<(usize, f32)> = None;

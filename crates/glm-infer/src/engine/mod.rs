@@ -1,12 +1,18 @@
 //! Generation over a packed batch: a frozen network, adapter slots and the rows that are being answered.
 
+mod answer;
 mod joined;
+mod request;
+mod row;
 mod running;
+mod sequence;
 
+pub use answer::{Answer, Finish};
+pub use request::{Request, SpecialIds};
 pub use running::Running;
 
-use crate::{GenerationConfig, InferError, Result, decode};
-use glm_data::{Positions, Tokenizer};
+use crate::{GenerationConfig, Result, decode};
+use glm_data::Tokenizer;
 use glm_model::Network;
 use glm_model::adapter::AdapterSlots;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,122 +21,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// pieces, which bounds the memory of activations and the time until a stop flag is seen.
 const PREFILL_TOKENS: usize = 2048;
 
-/// Ids that generation must know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpecialIds {
-    /// Tokens that end an answer.
-    pub eos: Vec<u32>,
-    /// Token that the official batches are padded with.
-    pub pad: u32,
-}
-
-impl SpecialIds {
-    /// Those of a tokenizer.
-    pub fn of(tokenizer: &Tokenizer) -> Self {
-        Self { eos: vec![tokenizer.eos_id()], pad: tokenizer.pad_id() }
-    }
-}
-
-/// One prompt to answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Ids of the prompt, special tokens included, without padding.
-    pub prompt: Vec<u32>,
-    /// Where its tokens, and those of the answer, stand.
-    pub positions: Positions,
-    /// Adapter slot; `None`: the bare base.
-    pub slot: Option<usize>,
-    /// Most tokens of the answer, its end token included; at least one is always generated.
-    pub max_new_tokens: usize,
-    /// Whether the official batch has padding before this prompt: the repetition penalty then sees the pad token too.
-    pub padded: bool,
-    /// Which of the independent random streams of the seed samples this row. It, not the batch, decides what is drawn.
-    pub stream: u64,
-    /// 0-based row of the file that the prompt came from, for messages.
-    pub source: usize,
-}
-
-impl Request {
-    /// A prompt that stands alone.
-    pub fn new(prompt: Vec<u32>, slot: Option<usize>, config: &GenerationConfig) -> Self {
-        let len = prompt.len();
-        Self::in_batch(prompt, slot, len, config)
-    }
-
-    /// A prompt of a batch whose prompts are padded on the left to `padded_len` officially. `max_length` counts that
-    /// padding, so the answer may have `max_length - padded_len` tokens.
-    pub fn in_batch(prompt: Vec<u32>, slot: Option<usize>, padded_len: usize, config: &GenerationConfig) -> Self {
-        let padded = padded_len > prompt.len();
-        Self {
-            slot,
-            positions: Positions::Linear,
-            max_new_tokens: config.answer_limit(padded_len),
-            padded,
-            stream: 0,
-            source: 0,
-            prompt,
-        }
-    }
-}
-
-/// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
-    /// By an end token, which is the last of its tokens.
-    Eos,
-    /// It has as many tokens as it may.
-    Length,
-    /// The stop flag was set.
-    Stopped,
-}
-
-/// What was generated for one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// Generated tokens, the end token included.
-    pub tokens: Vec<u32>,
-    /// Why there are no more.
-    pub finish: Finish,
-}
-
-impl Answer {
-    /// The tokens without the end token.
-    pub fn content(&self) -> &[u32] {
-        match self.finish {
-            Finish::Eos => &self.tokens[..self.tokens.len().saturating_sub(1)],
-            Finish::Length | Finish::Stopped => &self.tokens,
-        }
-    }
-}
-
 /// Generates with one network for rows that may use different adapter slots or none.
 #[derive(Debug, Clone)]
 pub struct Engine<'a> {
     network: &'a Network,
     prefixes: &'a AdapterSlots,
+    tokenizer: Option<&'a Tokenizer>,
     /// Ids that end or pad.
     pub special: SpecialIds,
-    /// Most prompt tokens of one forward pass.
+    /// Most prompt tokens of one forward pass; a prompt that cannot be cut (ChatGLM-6B's) may be longer.
     pub prefill_tokens: usize,
 }
 
 impl<'a> Engine<'a> {
     /// Joins the parts; nothing is copied.
     pub fn new(network: &'a Network, prefixes: &'a AdapterSlots, special: SpecialIds) -> Self {
-        Self { network, prefixes, special, prefill_tokens: PREFILL_TOKENS }
+        Self { network, prefixes, tokenizer: None, special, prefill_tokens: PREFILL_TOKENS }
+    }
+
+    /// With the vocabulary in which stop strings are looked for.
+    pub fn with_tokenizer(self, tokenizer: &'a Tokenizer) -> Self {
+        Self { tokenizer: Some(tokenizer), ..self }
     }
 
     /// Starts a batch without rows.
     ///
     /// # Errors
-    /// When no distribution follows from the settings.
+    /// When no answer follows from the settings, or there are stop strings and no vocabulary.
     pub fn start(&self, config: &GenerationConfig) -> Result<Running<'_>> {
         decode::check(config)?;
-        Ok(Running::new(self, config.clone()))
+        Running::new(self, config.clone())
     }
 
     /// Answers all requests in one batch, from which rows leave as they end. `on_token` gets the index of the request and
-    /// each token as it is chosen, the end token included. When `stop` is set, the tokens so far are returned.
+    /// each token of its answer, the end token included, as soon as it is certain: at once as a rule, later where a stop
+    /// string may have begun, all at the end of a beam search. When `stop` is set, what there is so far is returned.
     ///
     /// # Errors
     /// When a logit is not finite (row and token are named), a slot is empty, an id is outside the vocabulary or a
@@ -157,8 +82,4 @@ impl<'a> Engine<'a> {
         }
         Ok(answers.into_iter().flatten().collect())
     }
-}
-
-fn row_error(source: usize) -> impl FnOnce(decode::DecodeError) -> InferError {
-    move |error| InferError::Row { row: source + 1, source: error }
 }

@@ -1,48 +1,28 @@
-//! Rows that are being answered. A row comes in with its prompt, then with one token a step; both kinds share a forward
-//! pass, so that rows may join and leave at any step.
+//! Rows that are being answered. A row comes in with its prompt, then with one token a step (and beam); both kinds share a
+//! forward pass, so that rows may join and leave at any step.
 
 use super::joined::Joined;
-use super::{Answer, Engine, Finish, Request, row_error};
-use crate::{GenerationConfig, InferError, Result, decode};
-use glm_data::{Batch, Positions, Rng};
-use glm_model::{KvCache, ops};
+use super::row::Row;
+use super::sequence::Endings;
+use super::{Answer, Engine, Request};
+use crate::{GenerationConfig, InferError, Result};
+use glm_data::{Batch, Variant};
+use glm_model::ops;
 
 /// A batch in progress.
 #[derive(Debug)]
 pub struct Running<'e> {
     engine: &'e Engine<'e>,
     config: GenerationConfig,
-    rows: Vec<Row>,
+    endings: Endings<'e>,
+    rows: Vec<Row<'e>>,
     joined: Joined,
 }
 
-#[derive(Debug)]
-struct Row {
-    /// The caller's name for it.
-    index: usize,
-    source: usize,
-    slot: Option<usize>,
-    cache: KvCache,
-    positions: Positions,
-    /// All that the repetition penalty sees: the pad token where there is padding, the prompt, the answer.
-    context: Vec<u32>,
-    /// Tokens at the end of `context` that the network has not seen yet.
-    pending: usize,
-    /// Tokens at the end of `context` that were generated.
-    generated: usize,
-    max_new_tokens: usize,
-    rng: Rng,
-}
-
-impl Row {
-    fn answer(&self, finish: Finish) -> Answer {
-        Answer { tokens: self.context[self.context.len() - self.generated..].to_vec(), finish }
-    }
-}
-
 impl<'e> Running<'e> {
-    pub(super) fn new(engine: &'e Engine<'e>, config: GenerationConfig) -> Self {
-        Self { engine, config, rows: Vec::new(), joined: Joined::default() }
+    pub(super) fn new(engine: &'e Engine<'e>, config: GenerationConfig) -> Result<Self> {
+        let endings = Endings::new(&engine.special, engine.tokenizer, &config)?;
+        Ok(Self { engine, config, endings, rows: Vec::new(), joined: Joined::default() })
     }
 
     /// Rows in progress.
@@ -58,27 +38,18 @@ impl<'e> Running<'e> {
     /// Lets a row in; its answer comes back under `index`.
     ///
     /// # Errors
-    /// When the prompt is empty.
+    /// When the prompt is empty, or its positions are not those of the network's variant.
     pub fn admit(&mut self, index: usize, request: &Request) -> Result<()> {
-        let Request { prompt, positions, slot, max_new_tokens, padded, stream, source } = request;
-        if prompt.is_empty() {
-            return Err(InferError::EmptyPrompt { row: source + 1 });
+        let row = request.source + 1;
+        if request.prompt.is_empty() {
+            return Err(InferError::EmptyPrompt { row });
         }
-        let mut context = Vec::with_capacity(prompt.len() + 1);
-        context.extend(padded.then_some(self.engine.special.pad));
-        context.extend_from_slice(prompt);
-        self.rows.push(Row {
-            index,
-            source: *source,
-            slot: *slot,
-            cache: self.engine.network.new_cache(),
-            positions: *positions,
-            context,
-            pending: prompt.len(),
-            generated: 0,
-            max_new_tokens: *max_new_tokens,
-            rng: Rng::with_stream(self.config.seed, *stream),
-        });
+        let network = self.engine.network;
+        let variant = network.config().variant;
+        if request.positions.is_causal() == (variant == Variant::ChatGlm) {
+            return Err(InferError::Positions { row, variant: variant.name(), found: request.positions });
+        }
+        self.rows.push(Row::new(index, request, network.new_cache(), &self.config, &self.endings));
         Ok(())
     }
 
@@ -90,29 +61,25 @@ impl<'e> Running<'e> {
     pub fn step(&mut self, on_token: &mut dyn FnMut(usize, u32)) -> Result<Vec<(usize, Answer)>> {
         let mut batch = Batch::default();
         let mut caches = Vec::with_capacity(self.rows.len());
-        // Rows of the batch whose next token is due, with the position of their last token in it.
+        // Rows of the batch whose next token is due, and the positions of the last token of their beams in it.
         let (mut due, mut ends) = (Vec::new(), Vec::new());
-        let mut budget = self.engine.prefill_tokens.max(1);
+        let mut budget = Budget::new(self.engine.prefill_tokens);
         for (i, row) in self.rows.iter_mut().enumerate() {
-            // A row that decodes is never held up by the prompts of others.
-            let taken = match row.pending {
-                1 => 1,
-                // What every token of the context sees cannot be taken in pieces.
-                all if !row.positions.is_causal() => all,
-                many => many.min(budget),
-            };
+            let taken = budget.take(row.pending, row.positions.is_causal());
             if taken == 0 {
                 continue;
             }
-            budget = budget.saturating_sub(if row.pending == 1 { 0 } else { taken });
-            let first = row.context.len() - row.pending;
-            let tokens = &row.context[first..first + taken];
-            batch.push(tokens, row.cache.len(), row.positions, row.slot, row.source);
+            let pending = row.pending;
             row.pending -= taken;
-            caches.push(&mut row.cache);
+            for beam in &mut row.beams {
+                let ids = beam.sequence.ids();
+                let first = ids.len() - pending;
+                batch.push(&ids[first..first + taken], beam.cache.len(), row.positions, row.slot, row.source);
+                caches.push(&mut beam.cache);
+                ends.extend((row.pending == 0).then_some(batch.len() as u32 - 1));
+            }
             if row.pending == 0 {
                 due.push(i);
-                ends.push(batch.len() as u32 - 1);
             }
         }
         let Engine { network, prefixes, .. } = self.engine;
@@ -125,45 +92,68 @@ impl<'e> Running<'e> {
         let logits = network.logits(&hidden.index_select(&ends, 0)?)?;
         let vocabulary = network.config().vocab_size;
         ops::with_floats(&logits, |logits| {
-            for (i, logits) in due.iter().zip(logits.chunks_exact(vocabulary)) {
-                self.choose(*i, logits, on_token)?;
+            let mut logits = logits.chunks_exact(vocabulary);
+            for i in due {
+                let row = &mut self.rows[i];
+                let logits: Vec<&[f32]> = logits.by_ref().take(row.beams.len()).collect();
+                row.advance(&logits, &self.config, &self.endings, on_token)
+                    .map_err(|source| InferError::Row { row: row.source + 1, source })?;
             }
             Ok::<_, InferError>(())
         })??;
         Ok(self.leave())
     }
 
-    /// Appends the next token of a row.
-    fn choose(&mut self, row: usize, logits: &[f32], on_token: &mut dyn FnMut(usize, u32)) -> Result<()> {
-        let row = &mut self.rows[row];
-        let step = row.generated + 1;
-        let token = decode::next_token(logits, &row.context, &self.config, step, &mut || row.rng.next_u64())
-            .map_err(row_error(row.source))?;
-        row.context.push(token);
-        row.generated += 1;
-        row.pending = 1;
-        on_token(row.index, token);
-        Ok(())
-    }
-
     /// Takes out the rows that are complete.
     fn leave(&mut self) -> Vec<(usize, Answer)> {
-        let mut answers = Vec::new();
-        self.rows.retain(|row| {
-            let last = row.context.last().filter(|_| row.generated > 0);
-            let finish = match last {
-                Some(token) if self.engine.special.eos.contains(token) => Finish::Eos,
-                Some(_) if row.generated >= row.max_new_tokens => Finish::Length,
-                _ => return true,
-            };
-            answers.push((row.index, row.answer(finish)));
-            false
-        });
-        answers
+        let complete = self.rows.extract_if(.., |row| row.is_complete());
+        complete.map(|row| (row.index, row.into_answer(&self.config))).collect()
     }
 
     /// Ends all rows where they are.
     pub fn cancel(&mut self) -> Vec<(usize, Answer)> {
-        self.rows.drain(..).map(|row| (row.index, row.answer(Finish::Stopped))).collect()
+        self.rows.drain(..).map(|row| (row.index, row.into_answer(&self.config))).collect()
+    }
+}
+
+/// Prompt tokens that a forward pass may still take.
+struct Budget {
+    all: usize,
+    left: usize,
+}
+
+impl Budget {
+    fn new(tokens: usize) -> Self {
+        Self { all: tokens.max(1), left: tokens.max(1) }
+    }
+
+    /// How many of a row's `pending` tokens this pass takes.
+    fn take(&mut self, pending: usize, in_pieces: bool) -> usize {
+        let taken = match pending {
+            // A row that decodes is never held up by the prompts of others.
+            1 => return 1,
+            _ if in_pieces => pending.min(self.left),
+            // Tokens that all see one another come in one pass; one longer than any pass has its own.
+            _ if pending <= self.left || self.left == self.all => pending,
+            _ => 0,
+        };
+        self.left = self.left.saturating_sub(taken);
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Budget;
+
+    #[test]
+    fn prompts_share_a_pass_and_whole_ones_are_not_cut() {
+        let mut budget = Budget::new(10);
+        assert_eq!([budget.take(6, true), budget.take(1, true), budget.take(6, true)], [6, 1, 4]);
+        assert_eq!([budget.take(3, true), budget.take(3, false), budget.take(1, false)], [0, 0, 1]);
+        let mut budget = Budget::new(10);
+        assert_eq!([budget.take(6, false), budget.take(6, false), budget.take(4, false)], [6, 0, 4]);
+        let mut budget = Budget::new(0);
+        assert_eq!([budget.take(7, false), budget.take(2, false), budget.take(2, true)], [7, 0, 0]);
     }
 }

@@ -1,6 +1,9 @@
 //! Prefix files: the official `pytorch_model.bin` and its safetensors twin. What a file holds is read from its tensor
 //! names and shapes, never from flags.
 
+use super::cause;
+use super::locate::{Located, locate};
+use super::peft::{PROMPT_EMBEDDINGS, PeftConfig, PeftType, check_prefix_tuning};
 use super::prefix::{PrefixConfig, PrefixEncoder};
 use crate::config::GlmConfig;
 use crate::weights::{ElementType, NewTensor, WeightFolder, safetensors_metadata, stream_safetensors, stream_torch};
@@ -15,17 +18,40 @@ pub const TORCH_FILE: &str = "pytorch_model.bin";
 /// Name of the twin.
 pub const SAFETENSORS_FILE: &str = "adapter.safetensors";
 
+/// Parts of a prefix encoder.
+const PARTS: [&str; 5] = ["embedding.weight", "trans.0.weight", "trans.0.bias", "trans.2.weight", "trans.2.bias"];
+
+/// What a tensor is in a prefix encoder; `None` for all others.
+fn part_name(name: &str) -> Option<&str> {
+    if name == PROMPT_EMBEDDINGS {
+        return Some(PARTS[0]);
+    }
+    let short = name.split_once("prefix_encoder.").map_or(name, |(_, rest)| rest);
+    PARTS.contains(&short).then_some(short)
+}
+
+/// Whether a tensor is part of an official prefix encoder.
+pub(super) fn is_prefix_part(name: &str) -> bool {
+    name != PROMPT_EMBEDDINGS && part_name(name).is_some()
+}
+
 /// Whether weights are those of a prefix and nothing else.
 pub fn holds_only_prefix(weights: &WeightFolder) -> bool {
     let mut names = weights.names().peekable();
     names.peek().is_some() && names.all(|name| name.contains("prefix_encoder."))
 }
 
-/// Refuses a prefix where a base is needed.
+/// Refuses an adapter where a base is needed.
 pub(crate) fn refuse_as_base(weights: &WeightFolder) -> Result<()> {
     if holds_only_prefix(weights) {
         let reason =
             "it holds only a P-Tuning prefix; give the base as --model_name_or_path and this as --ptuning_checkpoint";
+        return Err(ModelError::file(weights.path(), reason));
+    }
+    let mut names = weights.names().peekable();
+    if names.peek().is_some() && names.all(|name| name.contains("lora_")) {
+        let reason =
+            "it holds only a LoRA adapter; give the base as --model_name_or_path and this as --lora_checkpoint";
         return Err(ModelError::file(weights.path(), reason));
     }
     Ok(())
@@ -39,43 +65,61 @@ pub struct PrefixFile {
 }
 
 impl PrefixFile {
-    /// Opens a checkpoint folder, or one file of it. Names may come with or without `transformer.prefix_encoder.`.
+    /// Opens a checkpoint folder, or one file of it. Names may come with or without `transformer.prefix_encoder.`; of a
+    /// whole model that was saved with its prefix inside, only the prefix is read.
     ///
     /// # Errors
     /// Names the file and what it holds instead.
     pub fn open(path: &Path) -> Result<Self> {
-        let twin = path.join(SAFETENSORS_FILE);
-        let weights = WeightFolder::open(if twin.is_file() { &twin } else { path })?;
+        Self::from_located(locate(path)?)
+    }
+
+    pub(super) fn from_located(located: Located) -> Result<Self> {
+        let Located { path, folder, weights, .. } = located;
         let mut tensors = BTreeMap::new();
         for name in weights.names() {
-            let short = name.split_once("prefix_encoder.").map_or(name, |(_, rest)| rest);
-            if !matches!(
-                short,
-                "embedding.weight" | "trans.0.weight" | "trans.0.bias" | "trans.2.weight" | "trans.2.bias"
-            ) {
-                continue;
-            }
+            let Some(short) = part_name(name) else { continue };
             let tensor =
-                weights.get(name).ok_or_else(|| ModelError::file(path, format!("tensor {name} is missing")))?;
+                weights.get(name).ok_or_else(|| ModelError::file(&path, format!("tensor {name} is missing")))?;
+            if name == PROMPT_EMBEDDINGS
+                && let Some(config) = PeftConfig::read(&folder)?
+            {
+                if config.kind()? != PeftType::PrefixTuning {
+                    let reason = format!("it holds {name}, but the adapter_config.json beside it says LORA");
+                    return Err(ModelError::file(&path, reason));
+                }
+                check_prefix_tuning(&path, &config, &tensor.shape)?;
+            }
             let values = tensor.all_f32().ok_or_else(|| {
-                ModelError::file(path, format!("tensor {name} holds {}, expected floats", tensor.dtype))
+                ModelError::file(&path, format!("tensor {name} holds {}, expected floats", tensor.dtype))
             })?;
             if let Some(at) = values.iter().position(|v| !v.is_finite()) {
                 let reason = format!(
                     "tensor {name} holds {} at element {at}: its training diverged, so it cannot be used",
                     values[at]
                 );
-                return Err(ModelError::file(path, reason));
+                return Err(ModelError::file(&path, reason));
             }
-            tensors.insert(format!("transformer.prefix_encoder.{short}"), (tensor.shape.clone(), values));
+            let full = format!("transformer.prefix_encoder.{short}");
+            if tensors.insert(full, (tensor.shape.clone(), values)).is_some() {
+                return Err(ModelError::file(&path, format!("tensor {name}: it holds two prefixes")));
+            }
         }
-        if !tensors.contains_key("transformer.prefix_encoder.embedding.weight") {
-            let found: Vec<&str> = weights.names().take(3).collect();
-            let reason =
-                format!("it holds no P-Tuning prefix (no prefix_encoder.embedding.weight; found {})", found.join(", "));
-            return Err(ModelError::file(path, reason));
+        match tensors.get("transformer.prefix_encoder.embedding.weight").map(|(shape, _)| shape.as_slice()) {
+            Some([positions, _]) if *positions > 0 => Ok(Self { path, tensors }),
+            Some(shape) => {
+                let reason = format!("its prefix embedding is {shape:?}, expected positions and their width");
+                Err(ModelError::file(path, reason))
+            }
+            None => {
+                let found: Vec<&str> = weights.names().take(3).collect();
+                let reason = format!(
+                    "it holds no P-Tuning prefix (no prefix_encoder.embedding.weight; found {})",
+                    found.join(", ")
+                );
+                Err(ModelError::file(path, reason))
+            }
         }
-        Ok(Self { path: path.to_path_buf(), tensors })
     }
 
     fn shape(&self, part: &str) -> Option<&[usize]> {
@@ -97,6 +141,13 @@ impl PrefixFile {
     /// Trained positions.
     pub fn pre_seq_len(&self) -> usize {
         self.shape("embedding.weight").map_or(0, |s| s.first().copied().unwrap_or(0))
+    }
+
+    /// Keys and values of one position in all blocks.
+    pub fn width(&self) -> usize {
+        let rows = self.shape("trans.2.weight").map(|shape| shape.first());
+        let columns = self.shape("embedding.weight").map(|shape| shape.last());
+        rows.or(columns).flatten().copied().unwrap_or(0)
     }
 
     /// Whether there is a projection.
@@ -143,10 +194,10 @@ impl PrefixFile {
                 found => {
                     let found = found.map_or("nothing".into(), |(shape, _)| format!("{shape:?}"));
                     return Err(ModelError::Setting(format!(
-                        "{held}, which does not fit this base: {name} should be {expected:?} for {} layers × {} keys and values, found {found}. \
-                         It was probably trained on another base",
+                        "{held}, which does not fit this base: {name} should be {expected:?} for {} layers × {} keys and values, found {found}; {}",
                         base.num_layers,
                         base.key_value_width(),
+                        cause::of_width(self.width(), base),
                     )));
                 }
             }

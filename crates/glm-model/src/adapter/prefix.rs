@@ -4,7 +4,7 @@
 use crate::config::GlmConfig;
 use crate::{Result, ops};
 use candle_core::{Tensor, Var};
-use glm_data::Rng;
+use glm_data::{Rng, Variant};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -22,6 +22,9 @@ pub struct PrefixConfig {
     pub key_value_width: usize,
     /// Width of the base, and of the inner layer of the projection.
     pub hidden_size: usize,
+    /// Width of the embedding that a projection starts from: ChatGLM-6B's is the width of the base, that of the later ones
+    /// the width of its result. Without a projection it does not matter.
+    pub projected_from: usize,
 }
 
 impl PrefixConfig {
@@ -33,6 +36,10 @@ impl PrefixConfig {
             num_layers: base.num_layers,
             key_value_width: base.key_value_width(),
             hidden_size: base.hidden_size,
+            projected_from: match base.variant {
+                Variant::ChatGlm => base.hidden_size,
+                Variant::ChatGlm2 | Variant::ChatGlm3 => base.num_layers * base.key_value_width(),
+            },
         }
     }
 
@@ -45,9 +52,10 @@ impl PrefixConfig {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let name = |part: &str| format!("transformer.prefix_encoder.{part}");
         let (width, hidden) = (self.width(), self.hidden_size);
-        let mut tensors = vec![(name("embedding.weight"), vec![self.pre_seq_len, width])];
+        let embedded = if self.prefix_projection { self.projected_from } else { width };
+        let mut tensors = vec![(name("embedding.weight"), vec![self.pre_seq_len, embedded])];
         if self.prefix_projection {
-            tensors.push((name("trans.0.weight"), vec![hidden, width]));
+            tensors.push((name("trans.0.weight"), vec![hidden, embedded]));
             tensors.push((name("trans.0.bias"), vec![hidden]));
             tensors.push((name("trans.2.weight"), vec![width, hidden]));
             tensors.push((name("trans.2.bias"), vec![width]));
@@ -71,7 +79,7 @@ impl PrefixEncoder {
     pub fn new(config: PrefixConfig, rng: &mut Rng) -> Result<Self> {
         let bound = |inner: usize| 1.0 / (inner as f32).sqrt();
         Self::from_values(config, |name, n| {
-            let inner = if name.contains("trans.0") { config.width() } else { config.hidden_size };
+            let inner = if name.contains("trans.0") { config.projected_from } else { config.hidden_size };
             if name.ends_with("embedding.weight") {
                 (0..n).map(|_| rng.normal()).collect()
             } else {

@@ -2,7 +2,7 @@
 
 use crate::config::GlmConfig;
 use crate::glm::{SITES, layout};
-use crate::variant::chatglm2::names;
+use crate::variant::Names;
 use crate::{ModelError, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ impl Site {
 
     /// Its module's full name in block `layer` of `base`.
     pub fn module(self, base: &GlmConfig, layer: usize) -> String {
-        names::block(layer, self.part(base))
+        Names::of(base.variant).block(layer, self.part(base))
     }
 
     /// `[out, in]` of its weight.

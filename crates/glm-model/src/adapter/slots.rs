@@ -1,6 +1,7 @@
 //! Adapters in use side by side: every segment of a batch names the slot of its own, or none.
 
 use super::lora::LoraAdapter;
+use super::open::LoadedAdapter;
 use super::prefix::PrefixEncoder;
 use crate::glm::{AdapterInputs, BlockDeltas, Delta};
 use crate::{ModelError, Result};
@@ -38,6 +39,17 @@ impl AdapterSlots {
     pub fn add_lora(&mut self, adapter: &LoraAdapter) -> usize {
         self.slots.push(Slot::Lora(adapter.deltas()));
         self.slots.len() - 1
+    }
+
+    /// Adds any adapter and returns its slot.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn add_loaded(&mut self, adapter: &LoadedAdapter) -> Result<usize> {
+        match adapter {
+            LoadedAdapter::Prefix(encoder) => self.add(encoder),
+            LoadedAdapter::Lora(adapter) => Ok(self.add_lora(adapter)),
+        }
     }
 
     /// Number of slots in use.

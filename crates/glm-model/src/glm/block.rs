@@ -1,27 +1,32 @@
-//! One transformer block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+//! One transformer block: attention over the norm of its input, then the MLP over the norm of that sum. What each is added
+//! to, which norm, activation and positions: the knobs say.
 
 use super::inputs::BlockInputs;
 use super::linear::Linear;
+use super::norm::Norm;
 use super::pass::Pass;
 use crate::ops;
+use crate::variant::{Activation, Residual};
 use candle_core::{Result, Tensor};
 use glm_kernels::cpu::attention::Shape;
 
 /// A block of the network.
 #[derive(Debug, Clone)]
 pub struct Block {
-    pub(super) input_norm: Tensor,
+    pub(super) input_norm: Norm,
     pub(super) query_key_value: Linear,
     pub(super) attention_out: Linear,
-    pub(super) post_norm: Tensor,
+    pub(super) post_norm: Norm,
     pub(super) mlp_in: Linear,
     pub(super) mlp_out: Linear,
     pub(super) shape: Shape,
-    pub(super) eps: f32,
+    pub(super) activation: Activation,
+    pub(super) residual: Residual,
 }
 
 impl Block {
-    /// `x [T, hidden]` → the same shape. `inputs` are what adapters add to this block; `cache` one growing cache a segment, for decoding (no gradient then).
+    /// `x [T, hidden]` → the same shape. `inputs` are what adapters add to this block; `cache` one growing
+    /// cache a segment, for decoding (no gradient then).
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -32,16 +37,28 @@ impl Block {
         pass: &Pass,
         cache: Option<&mut [&mut Vec<f32>]>,
     ) -> Result<Tensor> {
-        let h = ops::rms_norm(x, &self.input_norm, self.eps)?;
+        let h = self.input_norm.forward(x)?;
         let fused = ops::rope(&self.query_key_value.forward(&h, inputs.at(0))?, pass.rope())?;
         let attended = match cache {
             None => ops::attention(&fused, inputs.past, self.shape, pass.spans())?,
             Some(caches) => ops::attention_cached(&fused, inputs.past, self.shape, pass.spans(), caches)?,
         };
-        let x = ops::add(x, &self.attention_out.forward(&attended, inputs.at(1))?)?;
-        let h = ops::rms_norm(&x, &self.post_norm, self.eps)?;
-        let h = ops::swiglu(&self.mlp_in.forward(&h, inputs.at(2))?)?;
-        ops::add(&x, &self.mlp_out.forward(&h, inputs.at(3))?)
+        let x = self.sum(x, &h, &self.attention_out.forward(&attended, inputs.at(1))?)?;
+        let h = self.post_norm.forward(&x)?;
+        let inner = self.mlp_in.forward(&h, inputs.at(2))?;
+        let inner = match self.activation {
+            Activation::SwiGlu => ops::swiglu(&inner)?,
+            Activation::GeluTanh => ops::gelu(&inner)?,
+        };
+        self.sum(&x, &h, &self.mlp_out.forward(&inner, inputs.at(3))?)
+    }
+
+    /// `update` added to the input of the norm, `x`, or to its output, `normed`.
+    fn sum(&self, x: &Tensor, normed: &Tensor, update: &Tensor) -> Result<Tensor> {
+        match self.residual {
+            Residual::Input => ops::add(x, update),
+            Residual::Normed { alpha } => ops::add_scaled(normed, alpha, update),
+        }
     }
 
     /// The block's linear layers.

@@ -1,15 +1,19 @@
 //! From a folder of weights to a network: every tensor is checked first, then streamed into its final form.
 
+use super::norm::Norm;
 use super::{Block, Linear, Network, Weight, layout};
 use crate::config::GlmConfig;
 use crate::ops;
 use crate::quant::{self, Scheme};
-use crate::variant::chatglm2::names;
-use crate::weights::{TensorBytes, WeightFolder};
+use crate::variant::{Names, NormKind};
+use crate::weights::{TensorBytes, WeightFolder, fingerprint};
 use crate::{ModelError, Result};
 use candle_core::{Tensor, Var};
 use glm_kernels::cpu::attention::Shape;
 use std::path::Path;
+
+/// Values that are compared at a time.
+const PART: usize = 1 << 16;
 
 /// Called while loading with bytes read and bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -51,16 +55,38 @@ impl Network {
         options: LoadOptions,
         progress: Progress<'_>,
     ) -> Result<Self> {
-        let scheme = stored_scheme(&config, weights, options)?;
         layout::check(&config, weights)?;
+        Self::build(config, weights, options, progress)
+    }
+
+    /// Loads embedding, output layer and the first `layers` blocks of a folder: enough to measure what a block costs.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn load_first(folder: &Path, layers: usize, options: LoadOptions, progress: Progress<'_>) -> Result<Self> {
+        let config = GlmConfig::read(folder)?;
+        let weights = WeightFolder::open(folder)?;
+        layout::check(&config, &weights)?;
+        let num_layers = layers.min(config.num_layers);
+        Self::build(GlmConfig { num_layers, ..config }, &weights, options, progress)
+    }
+
+    fn build(config: GlmConfig, weights: &WeightFolder, options: LoadOptions, progress: Progress<'_>) -> Result<Self> {
+        let scheme = stored_scheme(&config, weights, options)?;
         let total = weights.bytes();
         let mut loader =
             Loader { weights, scheme, trainable: options.trainable, parameters: Vec::new(), done: 0, total, progress };
         let dense = Scheme::Dense { dtype: options.scheme.dense_type() };
-        let embedding = loader.matrix(names::EMBEDDING, dense)?;
+        let names = Names::of(config.variant);
+        let embedding = loader.matrix(names.embedding, dense)?;
         let blocks = (0..config.num_layers).map(|i| loader.block(&config, i)).collect::<Result<_>>()?;
-        let final_norm = loader.vector(names::FINAL_NORM)?;
-        let output = loader.matrix(names::OUTPUT, dense)?;
+        let final_norm = loader.norm(&config, names.final_norm)?;
+        let output = if config.knobs.tied_embeddings {
+            loader.check_copy(names.output, names.embedding)?;
+            embedding.clone()
+        } else {
+            loader.matrix(names.output, dense)?
+        };
         let parameters = loader.parameters;
         let fingerprint = fingerprint(weights);
         Ok(Self { config, embedding, blocks, final_norm, output, parameters, fingerprint, scheme })
@@ -133,6 +159,38 @@ impl Loader<'_> {
         Ok(Weight::Frozen(weight))
     }
 
+    /// One matrix serves as embedding and output layer; a stored copy of it must say the same.
+    fn check_copy(&mut self, copy: &str, original: &str) -> Result<()> {
+        let Some(found) = self.weights.get(copy) else { return Ok(()) };
+        let expected = self.bytes(original)?;
+        let same = if found.dtype == expected.dtype {
+            found.data == expected.data
+        } else {
+            // As numbers, a part at a time: as a whole they may be larger than the network.
+            let mut parts = (0..expected.len()).step_by(PART).map(|at| at..expected.len().min(at + PART));
+            parts.all(|part| found.to_f32(part.clone()).is_some_and(|f| Some(f) == expected.to_f32(part)))
+        };
+        if !same {
+            let reason = format!(
+                "it should be a copy of {original}, as one matrix serves as both, but differs; the file is damaged, or \
+                 was put together from two models"
+            );
+            return Err(self.wrong(copy, reason));
+        }
+        self.finished(copy);
+        self.weights.release(original);
+        Ok(())
+    }
+
+    fn norm(&mut self, config: &GlmConfig, module: &str) -> Result<Norm> {
+        let weight = self.vector(&format!("{module}.weight"))?;
+        let eps = config.layernorm_epsilon;
+        Ok(match config.knobs.norm {
+            NormKind::Rms => Norm::Rms { weight, eps },
+            NormKind::Layer => Norm::Layer { weight, bias: self.vector(&format!("{module}.bias"))?, eps },
+        })
+    }
+
     fn linear(&mut self, name: &str, quantization_bit: Option<u8>, bias: bool) -> Result<Linear> {
         let weight_name = format!("{name}.weight");
         let weight = match quantization_bit {
@@ -152,10 +210,11 @@ impl Loader<'_> {
 
     fn block(&mut self, config: &GlmConfig, layer: usize) -> Result<Block> {
         let mut parts = Vec::with_capacity(4);
-        let input_norm = self.vector(&names::block(layer, "input_layernorm.weight"))?;
-        let post_norm = self.vector(&names::block(layer, "post_attention_layernorm.weight"))?;
+        let names = Names::of(config.variant);
+        let input_norm = self.norm(config, &names.block(layer, layout::INPUT_NORM))?;
+        let post_norm = self.norm(config, &names.block(layer, layout::POST_NORM))?;
         for (module, _, bias) in layout::linears(config) {
-            parts.push(self.linear(&names::block(layer, module), config.quantization_bit, bias)?);
+            parts.push(self.linear(&names.block(layer, module), config.quantization_bit, bias)?);
         }
         let [query_key_value, attention_out, mlp_in, mlp_out] =
             <[Linear; 4]>::try_from(parts).map_err(|_| ModelError::Setting("a block has four linear layers".into()))?;
@@ -167,24 +226,8 @@ impl Loader<'_> {
             mlp_in,
             mlp_out,
             shape: Shape { heads: config.num_attention_heads, groups: config.kv_groups, head_dim: config.head_dim },
-            eps: config.layernorm_epsilon,
+            activation: config.knobs.activation,
+            residual: config.knobs.residual,
         })
     }
-}
-
-/// FNV-1a over names, types, shapes and the first 256 bytes of every tensor: tells bases apart, proves nothing.
-fn fingerprint(weights: &WeightFolder) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut eat = |bytes: &[u8]| {
-        for b in bytes {
-            hash = (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
-    for name in weights.names() {
-        let Some(tensor) = weights.get(name) else { continue };
-        eat(name.as_bytes());
-        eat(format!("{}{:?}", tensor.dtype, tensor.shape).as_bytes());
-        eat(&tensor.data[..tensor.data.len().min(256)]);
-    }
-    format!("{hash:016x}")
 }

@@ -6,6 +6,7 @@ mod kv_cache;
 pub mod layout;
 mod linear;
 mod load;
+mod norm;
 mod pass;
 
 pub use block::Block;
@@ -16,10 +17,10 @@ pub use load::{LoadOptions, Progress};
 pub use pass::Pass;
 
 use crate::config::GlmConfig;
-use crate::ops;
 use crate::quant::Scheme;
 use candle_core::{Result, Tensor, Var};
 use glm_data::Batch;
+use norm::Norm;
 
 /// A loaded network.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Network {
     config: GlmConfig,
     embedding: Weight,
     blocks: Vec<Block>,
-    final_norm: Tensor,
+    final_norm: Norm,
     output: Weight,
     parameters: Vec<(String, Var)>,
     fingerprint: String,
@@ -43,6 +44,21 @@ impl Network {
     /// The blocks, first to last.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
+    }
+
+    /// The same network with its first `count` blocks only; weights are shared.
+    pub fn first_blocks(&self, count: usize) -> Self {
+        let blocks: Vec<Block> = self.blocks.iter().take(count).cloned().collect();
+        Self {
+            config: GlmConfig { num_layers: blocks.len(), ..self.config.clone() },
+            blocks,
+            embedding: self.embedding.clone(),
+            final_norm: self.final_norm.clone(),
+            output: self.output.clone(),
+            parameters: self.parameters.clone(),
+            fingerprint: self.fingerprint.clone(),
+            scheme: self.scheme,
+        }
     }
 
     /// The trainable tensors by their official names; empty for a frozen network.
@@ -64,17 +80,22 @@ impl Network {
     pub fn parameter_count(&self) -> usize {
         let matrix = |w: &Weight| w.shape().map_or(0, |(out, inner)| out * inner);
         let linear = |l: &Linear| matrix(&l.weight) + l.bias.as_ref().map_or(0, Tensor::elem_count);
-        let block = |b: &Block| b.linears().into_iter().map(linear).sum::<usize>() + 2 * self.config.hidden_size;
-        matrix(&self.embedding)
-            + matrix(&self.output)
-            + self.config.hidden_size
+        let norms = |b: &Block| b.input_norm.parameter_count() + b.post_norm.parameter_count();
+        let block = |b: &Block| b.linears().into_iter().map(linear).sum::<usize>() + norms(b);
+        self.tables().map(matrix).sum::<usize>()
+            + self.final_norm.parameter_count()
             + self.blocks.iter().map(block).sum::<usize>()
+    }
+
+    /// Embedding and output layer, once where they are the same.
+    fn tables(&self) -> impl Iterator<Item = &Weight> {
+        std::iter::once(&self.embedding).chain((!self.config.knobs.tied_embeddings).then_some(&self.output))
     }
 
     /// Bytes that the weights occupy.
     pub fn bytes(&self) -> usize {
         let blocks = self.blocks.iter().flat_map(|b| b.linears().map(|l| l.weight.bytes())).sum::<usize>();
-        blocks + self.embedding.bytes() + self.output.bytes()
+        blocks + self.tables().map(Weight::bytes).sum::<usize>()
     }
 
     /// Embeddings `[T, hidden]` of a batch.
@@ -98,7 +119,7 @@ impl Network {
     /// # Errors
     /// When shapes do not fit.
     pub fn normed(&self, rows: &Tensor) -> Result<Tensor> {
-        ops::rms_norm(rows, &self.final_norm, self.config.layernorm_epsilon)
+        self.final_norm.forward(rows)
     }
 
     /// An empty cache for one sequence.

@@ -4,14 +4,24 @@ use super::{floats, tensor, with_floats};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-struct Add;
+struct Add {
+    factor: f32,
+}
 
 /// `a + b`, of the same shape.
 ///
 /// # Errors
 /// When shapes differ.
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    a.contiguous()?.apply_op2(&b.contiguous()?, Add)
+    add_scaled(a, 1.0, b)
+}
+
+/// `factor · a + b`, of the same shape.
+///
+/// # Errors
+/// When shapes differ.
+pub fn add_scaled(a: &Tensor, factor: f32, b: &Tensor) -> Result<Tensor> {
+    a.contiguous()?.apply_op2(&b.contiguous()?, Add { factor })
 }
 
 impl CustomOp2 for Add {
@@ -25,15 +35,16 @@ impl CustomOp2 for Add {
         }
         let (a, b) = (floats("add", s1, l1)?, floats("add", s2, l2)?);
         let mut y = vec![0.0; a.len()];
-        let chunk = 1 << 14;
+        let (chunk, factor) = (1 << 14, self.factor);
         y.par_chunks_mut(chunk).zip(a.par_chunks(chunk)).zip(b.par_chunks(chunk)).for_each(|((y, a), b)| {
-            y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b);
+            y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = factor * a + b);
         });
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
     fn bwd(&self, _a: &Tensor, _b: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((Some(grad.clone()), Some(grad.clone())))
+        let first = if self.factor == 1.0 { grad.clone() } else { scaled(grad, self.factor)? };
+        Ok((Some(first), Some(grad.clone())))
     }
 }
 
@@ -65,7 +76,10 @@ impl CustomOp1 for Seeded {
         if scale == 1.0 {
             return Ok(Some(self.0.clone()));
         }
-        let scaled = with_floats(&self.0, |g| g.iter().map(|v| v * scale).collect())?;
-        Ok(Some(tensor(scaled, self.0.shape().clone())?))
+        Ok(Some(scaled(&self.0, scale)?))
     }
+}
+
+fn scaled(x: &Tensor, factor: f32) -> Result<Tensor> {
+    tensor(with_floats(x, |x| x.par_iter().map(|v| v * factor).collect())?, x.shape().clone())
 }

@@ -13,6 +13,8 @@ pub struct Span {
     pub start: usize,
     /// Number of tokens.
     pub len: usize,
+    /// Leading tokens that all see one another; 0 where every token sees only those before it.
+    pub context: usize,
     /// Rows of the past tensor; empty when the segment has none.
     pub past: Range<usize>,
 }
@@ -72,7 +74,7 @@ pub fn attention_cached(
 }
 
 fn sequence<'a>(span: &Span, cache: &'a [f32]) -> Sequence<'a> {
-    Sequence { start: span.start, len: span.len, prefix: span.past.clone(), cache }
+    Sequence { start: span.start, len: span.len, context: span.context, prefix: span.past.clone(), cache }
 }
 
 fn check(qkv: &Tensor, past: Option<&Tensor>, shape: Shape, spans: &[Span]) -> Result<()> {

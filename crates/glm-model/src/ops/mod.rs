@@ -7,16 +7,21 @@ mod attention;
 mod cross_entropy;
 mod dropout;
 mod frozen_linear;
+mod gelu;
+mod layer_norm;
 mod rms_norm;
 mod rope;
 mod swiglu;
 
-pub use arithmetic::{add, seeded};
+pub use arithmetic::{add, add_scaled, seeded};
 pub use attention::{Span, attention, attention_cached};
 pub use cross_entropy::{cross_entropy, token_losses};
 pub use dropout::{Dropout, dropout};
 pub use frozen_linear::frozen_linear;
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;
 pub use rms_norm::rms_norm;
+pub(crate) use rope::{ROPE_BASE, frequencies};
 pub use rope::{RopeTable, rope};
 pub use swiglu::swiglu;
 

@@ -1,44 +1,81 @@
-//! Rotary positions on the query and key heads of a fused row.
+//! Rotary positions on the query and key heads of a fused row, and the layout that attention reads.
 
 use super::{floats, tensor, with_floats};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use glm_kernels::cpu::rope::{Heads, rotate};
+use glm_kernels::cpu::rope::{Heads, Pairing, regroup, rotate};
+use half::f16;
 use std::sync::Arc;
+
+/// Base of the frequencies where a configuration names none.
+pub(crate) const ROPE_BASE: f32 = 10000.0;
 
 /// Cosines and sines of the rows of one batch.
 #[derive(Debug)]
 pub struct RopeTable {
     heads: Heads,
+    /// Whether rows come as `[q | k | v]` head after head; the number of heads then.
+    by_head: Option<usize>,
     cos: Vec<f32>,
     sin: Vec<f32>,
 }
 
 impl RopeTable {
-    /// Angles `position / base^(2i / rotary)` in f32, as the official code computes them after `.float()`.
-    pub fn new(positions: &[u32], heads: Heads, base: f32) -> Self {
-        let theta: Vec<f32> =
-            (0..heads.rotary / 2).map(|i| 1.0 / base.powf((2 * i) as f32 / heads.rotary as f32)).collect();
-        let angles = || positions.iter().flat_map(|p| theta.iter().map(move |t| *p as f32 * t));
-        Self { heads, cos: angles().map(f32::cos).collect(), sin: angles().map(f32::sin).collect() }
+    /// For heads whose first `rotary` values turn in neighbouring pairs: angles `position / base^(2i / rotary)` in f32, as
+    /// the official code computes them after `.float()`.
+    ///
+    /// # Panics
+    /// When `heads` are paired otherwise.
+    pub fn neighbours(positions: &[u32], heads: Heads, base: f32) -> Self {
+        assert!(heads.pairing == Pairing::Neighbours, "rope: the table is for neighbouring pairs");
+        let theta = frequencies(heads.rotary, base);
+        Self::from_angles(heads, positions.iter().flat_map(|p| theta.iter().map(move |t| *p as f32 * t)))
     }
+
+    /// For heads of two sections: the first turns by `positions`, the second by `blocks`. The frequencies are those of one
+    /// section, rounded to half precision as the official code keeps them even in f32.
+    ///
+    /// # Panics
+    /// When `heads` are paired otherwise, or there are not as many positions of each kind.
+    pub fn sections(positions: &[u32], blocks: &[u32], heads: Heads) -> Self {
+        assert!(heads.pairing == Pairing::Sections, "rope: the table is for sections");
+        assert!(positions.len() == blocks.len(), "rope: one block position a position");
+        let mut theta = frequencies(heads.rotary / 2, ROPE_BASE);
+        theta.iter_mut().for_each(|t| *t = f16::from_f32(*t).to_f32());
+        let both = positions.iter().zip(blocks).flat_map(|(p, b)| [*p, *b]);
+        Self::from_angles(heads, both.flat_map(|p| theta.iter().map(move |t| p as f32 * t)))
+    }
+
+    fn from_angles(heads: Heads, angles: impl Iterator<Item = f32>) -> Self {
+        let (cos, sin) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
+        Self { heads, by_head: None, cos, sin }
+    }
+
+    /// The same, for rows that hold query, key and value of the first of `heads` heads, then of the second, …: the result
+    /// holds all queries, then all keys, then all values.
+    pub fn from_rows_by_head(self, heads: usize) -> Self {
+        Self { by_head: Some(heads), ..self }
+    }
+}
+
+/// `1 / base^(2i / width)` for `i` below `width / 2`.
+pub(crate) fn frequencies(width: usize, base: f32) -> Vec<f32> {
+    (0..width / 2).map(|i| 1.0 / base.powf((2 * i) as f32 / width as f32)).collect()
 }
 
 struct Rope(Arc<RopeTable>);
 
-/// `x [T, stride]` → the same shape, with the leading heads rotated.
+/// `x [T, stride]` → the same shape, query and key heads rotated and in front.
 ///
 /// # Errors
-/// When the table was made for another number of rows.
+/// When the table was made for another number or width of rows.
 pub fn rope(x: &Tensor, table: &Arc<RopeTable>) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Rope(Arc::clone(table)))
-}
-
-impl Rope {
-    fn turn(&self, x: &[f32], inverse: bool) -> Vec<f32> {
-        let mut x = x.to_vec();
-        rotate(&mut x, self.0.heads, &self.0.cos, &self.0.sin, inverse);
-        x
+    let (tokens, width) = x.dims2()?;
+    let heads = table.heads;
+    let whole = table.by_head.is_none_or(|n| n * 3 * heads.head_dim == width);
+    if width != heads.stride || tokens * heads.rotary / 2 != table.cos.len() || !whole {
+        candle_core::bail!("rope: [{tokens}, {width}] does not fit a table of {heads:?}");
     }
+    x.contiguous()?.apply_op1(Rope(Arc::clone(table)))
 }
 
 impl CustomOp1 for Rope {
@@ -47,12 +84,29 @@ impl CustomOp1 for Rope {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = self.turn(floats(self.name(), storage, layout)?, false);
-        Ok((CpuStorage::F32(x), layout.shape().clone()))
+        let table = &self.0;
+        let x = floats(self.name(), storage, layout)?;
+        let mut y = match table.by_head {
+            None => x.to_vec(),
+            Some(heads) => regrouped(x, heads, table.heads.head_dim, false),
+        };
+        rotate(&mut y, table.heads, &table.cos, &table.sin, false);
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, arg: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let dx = with_floats(grad, |dy| self.turn(dy, true))?;
+        let table = &self.0;
+        let mut dx = with_floats(grad, <[f32]>::to_vec)?;
+        rotate(&mut dx, table.heads, &table.cos, &table.sin, true);
+        if let Some(heads) = table.by_head {
+            dx = regrouped(&dx, heads, table.heads.head_dim, true);
+        }
         Ok(Some(tensor(dx, arg.shape().clone())?))
     }
+}
+
+fn regrouped(x: &[f32], heads: usize, head_dim: usize, inverse: bool) -> Vec<f32> {
+    let mut y = vec![0.0; x.len()];
+    regroup(x, heads, head_dim, &mut y, inverse);
+    y
 }

@@ -11,6 +11,10 @@ fn wave(shape: (usize, usize), phase: f32) -> Tensor {
     tensor(values, shape).unwrap()
 }
 
+fn span(start: usize, len: usize, context: usize, past: std::ops::Range<usize>) -> Span {
+    Span { start, len, context, past }
+}
+
 /// Compares `d Σ c·f(x) / dx` on the tape with central differences.
 fn check(name: &str, at: &Tensor, f: impl Fn(&Tensor) -> Tensor) {
     let var = Var::from_tensor(at).unwrap();
@@ -54,20 +58,33 @@ fn gradients_equal_finite_differences() {
     let x = wave((3, 6), 0.2);
     check("rms_norm weight", &norm, |w| rms_norm(&x, w, 1e-5).unwrap());
 
+    let bias = wave((1, 6), 1.4).flatten_all().unwrap();
+    check("layer_norm input", &wave((3, 6), 0.2), |x| layer_norm(x, &norm, &bias, 1e-5).unwrap());
+    check("layer_norm weight", &norm, |w| layer_norm(&x, w, &bias, 1e-5).unwrap());
+    check("layer_norm bias", &bias, |b| layer_norm(&x, &norm, b, 1e-5).unwrap());
+
+    check("add_scaled left", &wave((2, 3), 0.1), |x| add_scaled(x, 7.5, &other).unwrap());
+    check("add_scaled right", &wave((2, 3), 0.1), |x| add_scaled(&other, 7.5, x).unwrap());
+
+    check("gelu", &wave((2, 8), 0.3), |x| gelu(x).unwrap());
     check("swiglu", &wave((2, 8), 0.3), |x| swiglu(x).unwrap());
 
-    let heads = glm_kernels::cpu::rope::Heads { stride: 16, rotated: 3, head_dim: 4, rotary: 2 };
-    let table = Arc::new(RopeTable::new(&[0, 5], heads, 10000.0));
+    use glm_kernels::cpu::rope::{Heads as Rotated, Pairing};
+    let heads = Rotated { stride: 16, rotated: 3, head_dim: 4, rotary: 2, pairing: Pairing::Neighbours };
+    let table = Arc::new(RopeTable::neighbours(&[0, 5], heads, 10000.0));
     check("rope", &wave((2, 16), 0.5), |x| rope(x, &table).unwrap());
+    let heads = Rotated { stride: 48, rotated: 4, head_dim: 8, rotary: 8, pairing: Pairing::Sections };
+    let table = Arc::new(RopeTable::sections(&[3, 2], &[0, 5], heads).from_rows_by_head(2));
+    check("rope of two positions", &wave((2, 48), 0.5), |x| rope(x, &table).unwrap());
 
     check("cross_entropy", &wave((3, 5), 0.6), |x| cross_entropy(x, vec![1, 4, 0]).unwrap());
 
     let shape = Heads { heads: 4, groups: 2, head_dim: 2 };
-    let spans = Arc::new(vec![Span { start: 0, len: 3, past: 0..2 }, Span { start: 3, len: 2, past: 1..3 }]);
+    let spans = Arc::new(vec![span(0, 3, 2, 0..2), span(3, 2, 0, 1..3)]);
     let (qkv, past) = (wave((5, shape.fused()), 0.7), wave((3, shape.key_value()), 0.8));
     check("attention qkv", &qkv, |x| attention(x, Some(&past), shape, &spans).unwrap());
     check("attention past", &past, |x| attention(&qkv, Some(x), shape, &spans).unwrap());
-    let alone = Arc::new(vec![Span { start: 0, len: 5, past: 0..0 }]);
+    let alone = Arc::new(vec![span(0, 5, 3, 0..0)]);
     check("attention without past", &qkv, |x| attention(x, None, shape, &alone).unwrap());
 }
 
@@ -87,9 +104,12 @@ fn a_seeded_root_passes_its_gradient_on() {
 fn wrong_shapes_are_errors() {
     let weight: Arc<dyn FrozenWeight> = Arc::new(Dense::<f32>::new(4, vec![0.0; 8]));
     assert!(frozen_linear(&wave((2, 3), 0.0), &weight, None).is_err());
+    let vector = |n: usize| wave((1, n), 0.0).flatten_all().unwrap();
+    assert!(layer_norm(&wave((2, 3), 0.0), &vector(3), &vector(2), 1e-5).is_err());
+    assert!(layer_norm(&wave((2, 3), 0.0), &vector(4), &vector(4), 1e-5).is_err());
     assert!(cross_entropy(&wave((2, 3), 0.0), vec![0, 3]).is_err());
     assert!(cross_entropy(&wave((2, 3), 0.0), vec![0]).is_err());
     let shape = Heads { heads: 2, groups: 1, head_dim: 2 };
-    let spans = Arc::new(vec![Span { start: 0, len: 3, past: 0..0 }]);
+    let spans = Arc::new(vec![span(0, 3, 0, 0..0)]);
     assert!(attention(&wave((2, shape.fused()), 0.0), None, shape, &spans).is_err());
 }

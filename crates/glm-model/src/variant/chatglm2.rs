@@ -1,5 +1,6 @@
 //! ChatGLM2: RMSNorm, SwiGLU, grouped key/value heads, rotary positions on the first half of each head.
 
+use super::knobs::{Activation, Knobs, NormKind, QkvLayout, Residual, Rotary};
 use crate::config::{GlmConfig, Keys};
 use glm_data::Variant;
 use serde_json::{Map, Value, json};
@@ -15,6 +16,9 @@ pub fn config(raw: Map<String, Value>) -> Result<GlmConfig, String> {
         ("post_layer_norm", true),
         ("apply_residual_connection_post_layernorm", false),
         ("multi_query_attention", true),
+        // Keys of CodeGeeX2 and of early folders.
+        ("interleaved_qkv", false),
+        ("tie_word_embeddings", false),
     ] {
         if keys.flag(key, supported)? != supported {
             return Err(format!(
@@ -33,11 +37,10 @@ pub fn config(raw: Map<String, Value>) -> Result<GlmConfig, String> {
             "kv_channels is {head_dim}, expected a multiple of 4 (half of each head is rotated in pairs)"
         ));
     }
-    let quantization_bit = match keys.0.get("quantization_bit").and_then(Value::as_u64) {
-        None | Some(0) => None,
-        Some(bits @ (4 | 8)) => Some(bits as u8),
-        Some(other) => return Err(format!("quantization_bit is {other}, expected 4 or 8")),
-    };
+    let rotated = keys.number("rotary_percent", 0.5)?;
+    if rotated != 0.5 {
+        return Err(format!("rotary_percent is {rotated}, only 0.5 is supported (what the published models have)"));
+    }
     let rope_ratio = keys.number("rope_ratio", 1.0)?;
     let epsilon = keys.number("layernorm_epsilon", 1e-5)?;
     if !(rope_ratio > 0.0 && epsilon > 0.0) {
@@ -53,11 +56,18 @@ pub fn config(raw: Map<String, Value>) -> Result<GlmConfig, String> {
         ffn_hidden_size: keys.size("ffn_hidden_size")?,
         vocab_size: keys.size("padded_vocab_size")?,
         layernorm_epsilon: epsilon as f32,
-        rope_base: (10000.0 * rope_ratio) as f32,
         seq_length: keys.optional_size("seq_length")?.unwrap_or(32768),
         qkv_bias: keys.flag("add_bias_linear", false)? || keys.flag("add_qkv_bias", true)?,
         linear_bias: keys.flag("add_bias_linear", false)?,
-        quantization_bit,
+        knobs: Knobs {
+            norm: NormKind::Rms,
+            activation: Activation::SwiGlu,
+            residual: Residual::Input,
+            qkv: QkvLayout::Parts,
+            rotary: Rotary::HalfOfHead { base: (10000.0 * rope_ratio) as f32 },
+            tied_embeddings: false,
+        },
+        quantization_bit: keys.quantization_bit()?,
         raw,
     })
 }
@@ -108,22 +118,5 @@ pub fn published() -> Map<String, Value> {
     match config {
         Value::Object(config) => config,
         _ => Map::new(),
-    }
-}
-
-/// Where tensors of this variant are found.
-pub mod names {
-    /// Embedding, `[vocab, hidden]`.
-    pub const EMBEDDING: &str = "transformer.embedding.word_embeddings.weight";
-    /// Last norm, `[hidden]`.
-    pub const FINAL_NORM: &str = "transformer.encoder.final_layernorm.weight";
-    /// Output layer, `[vocab, hidden]`.
-    pub const OUTPUT: &str = "transformer.output_layer.weight";
-    /// Stored but never read: frequencies are computed.
-    pub const IGNORED: &str = "transformer.rotary_pos_emb.inv_freq";
-
-    /// A module of block `layer`.
-    pub fn block(layer: usize, module: &str) -> String {
-        format!("transformer.encoder.layers.{layer}.{module}")
     }
 }

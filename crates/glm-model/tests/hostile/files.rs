@@ -1,6 +1,6 @@
 //! Broken folders and files, made one by one.
 
-use crate::support::{FORMATS, files, load, refused, small_base, with_pickle, with_weights};
+use crate::support::{FORMATS, files, load, refused, small_base, small_first_generation, with_pickle, with_weights};
 use glm_model::weights::{ElementType, FileFormat, NewTensor, WeightFolder, stream_safetensors, stream_torch};
 use std::fs;
 use std::io::Cursor;
@@ -32,6 +32,7 @@ fn the_small_base_itself_loads() {
         for shard_size in [u64::MAX, 4000] {
             load(small_base(format, shard_size).path()).unwrap();
         }
+        load(small_first_generation(format).path()).unwrap();
     }
 }
 
@@ -168,6 +169,26 @@ fn tensors_that_do_not_fit_are_all_named() {
         refused(with_weights(base.path(), name, &zeros(format, &[])).path(), &["only 0 tensors"]);
         let prefix = [tensor("transformer.prefix_encoder.embedding.weight", &[4, 64])];
         refused(with_weights(base.path(), name, &zeros(format, &prefix)).path(), &["only a P-Tuning prefix"]);
+    }
+}
+
+#[test]
+fn a_configuration_beside_the_weights_of_another_variant() {
+    for (format, name) in FORMATS {
+        let (second, first) = (small_base(format, u64::MAX), small_first_generation(format));
+        let bytes = |base: &tempfile::TempDir| fs::read(base.path().join(name)).unwrap();
+        refused(
+            with_weights(second.path(), name, &bytes(&first)).path(),
+            &[
+                "missing: transformer.embedding.word_embeddings.weight",
+                "one of ChatGLM2, but",
+                "named as those of ChatGLM;",
+            ],
+        );
+        refused(
+            with_weights(first.path(), name, &bytes(&second)).path(),
+            &["missing: transformer.word_embeddings.weight", "one of ChatGLM, but", "named as those of ChatGLM2"],
+        );
     }
 }
 

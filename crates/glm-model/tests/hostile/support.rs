@@ -36,6 +36,29 @@ pub fn small_base(format: FileFormat, shard_size: u64) -> TempDir {
     folder
 }
 
+/// The same of the first generation.
+pub fn small_first_generation(format: FileFormat) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = vec![
+        ("num_layers", 2),
+        ("hidden_size", 32),
+        ("inner_hidden_size", 24),
+        ("num_attention_heads", 4),
+        ("vocab_size", 40),
+    ];
+    let base = RandomBase {
+        variant: glm_data::Variant::ChatGlm,
+        sizes,
+        seed: 7,
+        dtype: DenseType::F16,
+        format,
+        shard_size: u64::MAX,
+        tokenizer: None,
+    };
+    base.write(folder.path(), &mut |_, _| {}).unwrap();
+    folder
+}
+
 /// A folder with the configuration of `base` and these bytes as its weights.
 pub fn with_weights(base: &Path, name: &str, bytes: &[u8]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! AdamW in the two forms that the official scripts use, with a state that can be saved and loaded exactly.
 
+use glm_model::variant::NormKind;
 use thiserror::Error;
 
 use super::update::{self, Scalars, Slices};
@@ -101,6 +102,15 @@ pub enum Norms {
     LayerNorm,
     /// RMSNorm of the model's own making (ChatGLM2, ChatGLM3): its weights decay, as transformers does not know the class.
     RmsNorm,
+}
+
+impl From<NormKind> for Norms {
+    fn from(kind: NormKind) -> Self {
+        match kind {
+            NormKind::Layer => Self::LayerNorm,
+            NormKind::Rms => Self::RmsNorm,
+        }
+    }
 }
 
 /// Whether transformers' Trainer applies weight decay to the tensor called `name`: not to names that contain `bias` and not

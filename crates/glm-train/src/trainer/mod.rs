@@ -19,7 +19,7 @@ use crate::schedule::{RunLength, Schedule};
 use crate::step::{Gradients, StepOptions, accumulate};
 use crate::{atomic, memory};
 use candle_core::{Tensor, Var};
-use glm_data::{Batch, Rng, TrainRow, Variant, epoch_order};
+use glm_data::{Batch, Rng, TrainRow, epoch_order};
 use glm_model::{Network, ops};
 use journal::Journal;
 use state::{Identity, Place};
@@ -301,10 +301,7 @@ impl Running<'_> {
         for (_, var) in self.parameters {
             values.push(ops::with_floats(var.as_tensor(), <[f32]>::to_vec)?);
         }
-        let norms = match self.trainer.network.config().variant {
-            Variant::ChatGlm => Norms::LayerNorm,
-            Variant::ChatGlm2 | Variant::ChatGlm3 => Norms::RmsNorm,
-        };
+        let norms = Norms::from(self.trainer.network.config().knobs.norm);
         let mut slices: Vec<ParamSlice<'_>> = self
             .parameters
             .iter()

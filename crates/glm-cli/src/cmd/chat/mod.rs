@@ -6,11 +6,12 @@ mod messages;
 mod stream;
 
 use crate::cmd::language::Language;
-use crate::cmd::{base, threads};
+use crate::cmd::{adapter, base, threads};
 use crate::config::ChatSettings;
+use crate::config::adapter::AdapterConfig;
 use anyhow::Context;
-use glm_data::Tokenizer;
-use glm_infer::{Engine, GenerationConfig, InferError, Request, SpecialIds};
+use glm_data::{Positions, Tokenizer};
+use glm_infer::{Engine, Finish, GenerationConfig, InferError, Request, SpecialIds};
 use glm_model::adapter::AdapterSlots;
 use history::History;
 use input::{Event, Input};
@@ -31,15 +32,18 @@ const PREFILL_TOKENS: usize = 256;
 pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
     let loaded = base::load(&settings.base, settings.adapter.as_ref())?;
-    let mut prefixes = AdapterSlots::default();
-    let mut with = String::new();
-    let mut slot = None;
-    if let Some(prefix) = &loaded.prefix {
-        slot = Some(prefixes.add(prefix)?);
-        with = format!(", with a prefix of {} positions", prefix.config().pre_seq_len);
+    let mut slots = AdapterSlots::default();
+    let slot = adapter::add(&mut slots, loaded.adapter.as_ref())?;
+    eprintln!("{}", settings.base.describe());
+    if let (Some(adapter), Some(files)) =
+        (&loaded.adapter, settings.adapter.as_ref().and_then(AdapterConfig::init_from))
+    {
+        let origin = format!("from {}", files.display());
+        eprintln!("{}", adapter::describe(adapter, &loaded.network, &origin));
     }
-    eprintln!("{}{with}", settings.base.describe());
-    let mut engine = Engine::new(&loaded.network, &prefixes, SpecialIds::of(&loaded.tokenizer));
+    let generation = settings.generation(loaded.network.config().variant);
+    let mut engine =
+        Engine::new(&loaded.network, &slots, SpecialIds::of(&loaded.tokenizer)).with_tokenizer(&loaded.tokenizer);
     engine.prefill_tokens = PREFILL_TOKENS;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
@@ -48,7 +52,7 @@ pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
         engine,
         tokenizer: &loaded.tokenizer,
         slot,
-        generation: &settings.generation,
+        generation: &generation,
         keep: settings.history,
         messages: Messages(Language::of_environment()),
         stop,
@@ -121,7 +125,8 @@ impl Talk<'_> {
         if self.terminal {
             show(&mut out, self.messages.model())?;
         }
-        let request = Request { stream: self.asked, ..Request::new(prompt.ids, self.slot, self.generation) };
+        let positions = Positions::of(self.tokenizer, &prompt.ids)?;
+        let request = Request { positions, stream: self.asked, ..Request::new(prompt.ids, self.slot, self.generation) };
         self.asked += 1;
         self.stop.store(false, Ordering::Relaxed);
         let mut shown = Shown::new(self.tokenizer);
@@ -134,13 +139,18 @@ impl Talk<'_> {
             }
         });
         written?;
-        let (rest, answer) = shown.finish();
-        show(&mut out, &(self.harmless(rest) + "\n"))?;
-        generated.map_err(|error| match error {
+        let generated = generated.map_err(|error| match error {
             // There is no file whose row could be named.
             InferError::Row { source, .. } => anyhow::Error::from(source),
             other => other.into(),
-        })?;
+        });
+        // What stands before a stop string may end within a token, which was not shown.
+        let text = generated.as_ref().ok().and_then(|answers| answers.first()?.text.clone());
+        let (rest, answer) = shown.finish(text);
+        show(&mut out, &(self.harmless(rest) + "\n"))?;
+        if generated?.first().is_some_and(|answer| answer.finish == Finish::Repetition) {
+            eprintln!("{}", self.messages.repetition());
+        }
         if self.keep && !answer.is_empty() {
             self.history.push(question, answer);
         }

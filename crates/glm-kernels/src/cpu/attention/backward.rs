@@ -84,7 +84,7 @@ fn group_backward(
             let head = group * per_group + j;
             let queries = View::new(&qkv[(sequence.start + first) * fused + head * dim..], fused, 1);
             let grad = View::new(&dout[(sequence.start + first) * width + head * dim..], width, 1);
-            weights(shape, queries, &runs, keys, sequence.len, first, p);
+            weights(shape, queries, &runs, keys, (sequence, first), p);
             let mut column = 0;
             for run in &runs {
                 gemm((rows, run.rows, dim), &mut dp[column..], keys, false, grad, run.values().t(), 1.0);

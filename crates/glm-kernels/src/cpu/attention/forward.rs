@@ -33,7 +33,7 @@ fn group_forward(shape: Shape, qkv: &[f32], prefix: &[f32], sequence: &Sequence<
         let scores = &mut scores[..rows * keys];
         for j in 0..per_group {
             let at = (sequence.start + first) * fused + (group * per_group + j) * dim;
-            weights(shape, View::new(&qkv[at..], fused, 1), &runs, keys, sequence.len, first, scores);
+            weights(shape, View::new(&qkv[at..], fused, 1), &runs, keys, (sequence, first), scores);
             let mut column = 0;
             for (n, run) in runs.iter().enumerate() {
                 gemm(

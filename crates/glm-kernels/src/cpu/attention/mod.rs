@@ -1,8 +1,12 @@
-//! Causal attention over packed sequences with grouped key/value heads, prefix rows and a cache.
+//! Attention over packed sequences with grouped key/value heads, prefix rows and a cache; causal but for a context that
+//! sees all of itself.
 //!
 //! Layouts: a fused row is `[q heads | k groups | v groups] × head_dim`; a prefix or cache row is
-//! `[k groups | v groups] × head_dim`. Every query sees its whole prefix and cache, then the new rows up to itself.
-//! Query head `j` reads group `j / (heads / groups)`; scores are divided by `sqrt(head_dim)` (Vaswani et al. 2017).
+//! `[k groups | v groups] × head_dim`. Every query sees its whole prefix and cache, then the new rows up to itself or to the
+//! end of its context, whichever is later. Query head `j` reads group `j / (heads / groups)`; scores are divided by
+//! `sqrt(head_dim)` (Vaswani et al. 2017). ChatGLM-6B divides them by the number of the layer as well and multiplies by it
+//! before the softmax: that keeps half precision in range and changes nothing in f32, so it is left out. Its masked scores
+//! are -10000, whose weight is 0 in f32 as soon as one score is not masked.
 
 mod backward;
 mod forward;
@@ -53,6 +57,8 @@ pub struct Sequence<'a> {
     pub start: usize,
     /// Number of new rows.
     pub len: usize,
+    /// Leading new rows that all see one another; 0 where every row sees only those before it.
+    pub context: usize,
     /// Its rows of the prefix buffer; may be empty and may be shared with other sequences.
     pub prefix: Range<usize>,
     /// Rows computed earlier.
@@ -70,6 +76,13 @@ struct Run<'a> {
     key: usize,
     value: usize,
     rows: usize,
+}
+
+impl Sequence<'_> {
+    /// New rows that new row `i` sees.
+    fn visible(&self, i: usize) -> usize {
+        (i + 1).max(self.context.min(self.len))
+    }
 }
 
 impl<'a> Run<'a> {
@@ -117,8 +130,15 @@ fn softmax(row: &mut [f32], visible: usize) {
     hidden.fill(0.0);
 }
 
-/// Attention weights of queries `first..first + rows` of one head: `[rows, keys]`.
-fn weights(shape: Shape, queries: View<'_>, runs: &[Run<'_>], keys: usize, own: usize, first: usize, out: &mut [f32]) {
+/// Attention weights of queries `first..first + rows` of one head of a sequence: `[rows, keys]`.
+fn weights(
+    shape: Shape,
+    queries: View<'_>,
+    runs: &[Run<'_>],
+    keys: usize,
+    (sequence, first): (&Sequence<'_>, usize),
+    out: &mut [f32],
+) {
     let rows = out.len() / keys;
     let mut column = 0;
     for run in runs {
@@ -133,9 +153,9 @@ fn weights(shape: Shape, queries: View<'_>, runs: &[Run<'_>], keys: usize, own: 
         );
         column += run.rows;
     }
-    let past = keys - own;
+    let past = keys - sequence.len;
     for (i, row) in out.chunks_exact_mut(keys).enumerate() {
-        softmax(row, past + first + i + 1);
+        softmax(row, past + sequence.visible(first + i));
     }
 }
 

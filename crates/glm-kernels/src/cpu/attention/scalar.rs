@@ -7,12 +7,13 @@ pub fn forward(shape: Shape, qkv: &[f32], prefix: &[f32], sequences: &[Sequence<
     let (dim, fused, kv) = (shape.head_dim, shape.fused(), shape.key_value());
     for sequence in sequences {
         for i in 0..sequence.len {
+            let visible = (0..sequence.len).filter(|j| *j <= i || *j < sequence.context).count();
             for head in 0..shape.heads {
                 let group = head / (shape.heads / shape.groups);
                 let past = prefix[sequence.prefix.start * kv..sequence.prefix.end * kv]
                     .chunks_exact(kv)
                     .chain(sequence.cache.chunks_exact(kv));
-                let own = qkv[sequence.start * fused..(sequence.start + i + 1) * fused]
+                let own = qkv[sequence.start * fused..(sequence.start + visible) * fused]
                     .chunks_exact(fused)
                     .map(|row| &row[shape.heads * dim..]);
                 let rows: Vec<&[f32]> = past.chain(own).collect();

@@ -11,6 +11,7 @@ proptest! {
     fn packed_attention_equals_the_scalar_twin(
         groups in 1usize..3, per_group in 1usize..4, half in 1usize..9,
         lens in proptest::collection::vec(1usize..150, 1..4), prefix_rows in 0usize..6, cached in 0usize..4,
+        context in 0usize..160,
     ) {
         let shape = Shape { heads: groups * per_group, groups, head_dim: half * 2 };
         let tokens: usize = lens.iter().sum();
@@ -21,7 +22,9 @@ proptest! {
         let sequences: Vec<_> = lens.iter().enumerate().map(|(i, &len)| {
             start += len;
             let prefix = if i % 2 == 0 { 0..prefix_rows } else { 0..0 };
-            Sequence { start: start - len, len, prefix, cache: if i == 0 { &cache } else { &[] } }
+            // One causal sequence, then some with a context, which may end before, at or behind the last row.
+            let context = if i == 1 { 0 } else { context };
+            Sequence { start: start - len, len, context, prefix, cache: if i == 0 { &cache } else { &[] } }
         }).collect();
         let (mut found, mut expected) = (vec![0.0; tokens * shape.out()], vec![0.0; tokens * shape.out()]);
         forward(shape, &qkv, &prefix, &sequences, &mut found);
@@ -37,9 +40,9 @@ proptest! {
 fn gradients_equal_finite_differences() {
     let shape = Shape { heads: 4, groups: 2, head_dim: 4 };
     let sequences = [
-        Sequence { start: 0, len: 3, prefix: 0..2, cache: &[] },
-        Sequence { start: 3, len: 2, prefix: 0..2, cache: &[] },
-        Sequence { start: 5, len: 2, prefix: 2..2, cache: &[] },
+        Sequence { start: 0, len: 3, context: 2, prefix: 0..2, cache: &[] },
+        Sequence { start: 3, len: 2, context: 0, prefix: 0..2, cache: &[] },
+        Sequence { start: 5, len: 2, context: 2, prefix: 2..2, cache: &[] },
     ];
     let (qkv, prefix) = (wave(7 * shape.fused(), 0.1), wave(2 * shape.key_value(), 0.9));
     let coefficients = wave(7 * shape.out(), 0.5);

@@ -23,7 +23,8 @@ pub struct FileError {
 }
 
 impl FileError {
-    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// For `map_err`: names what was tried and where.
+    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, path: path.to_owned(), source }
     }
 }
@@ -60,8 +61,15 @@ fn parse_aside(name: &str) -> Option<(&str, Aside)> {
     (number(n) && number(pid) && !target.is_empty()).then_some((target, kind))
 }
 
-fn parent(path: &Path) -> &Path {
+/// Folder that holds `path`.
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+impl From<FileError> for crate::ModelError {
+    fn from(error: FileError) -> Self {
+        Self::file(&error.path, format!("cannot {} it: {}", error.action, error.source))
+    }
 }
 
 /// Makes renames and new names in `dir` durable.
@@ -85,21 +93,64 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// As [`write_file`], and whatever `content` returns.
 pub fn write_file_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
-    let tmp = aside(path, Aside::Tmp)?;
-    let written = File::create_new(&tmp).and_then(|file| {
-        let mut out = BufWriter::new(file);
-        content(&mut out)?;
-        out.into_inner().map_err(|e| e.into_error())?.sync_all()
-    });
-    let done = written
-        .map_err(FileError::at("write", path))
-        .and_then(|()| fs::rename(&tmp, path).map_err(FileError::at("write", path)));
-    if done.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&tmp);
+    let file = AtomicFile::create(path)?;
+    file.write(content)?;
+    file.commit()
+}
+
+/// A file in the making, which can be read again before it appears at its place with [`AtomicFile::commit`].
+#[derive(Debug)]
+pub struct AtomicFile {
+    tmp: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl AtomicFile {
+    /// Begins the file `target`, whose folder must exist.
+    ///
+    /// # Errors
+    /// When the path has no name at its end.
+    pub fn create(target: &Path) -> Result<Self, FileError> {
+        Ok(Self { tmp: aside(target, Aside::Tmp)?, target: target.to_owned(), committed: false })
     }
-    done?;
-    sync_dir(parent(path))
+
+    /// Where the content lies until [`AtomicFile::commit`].
+    pub fn path(&self) -> &Path {
+        &self.tmp
+    }
+
+    /// Writes the content and flushes it to the disk.
+    ///
+    /// # Errors
+    /// When the folder is absent or the disk refuses, and whatever `content` returns.
+    pub fn write(&self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
+        let written = File::create_new(&self.tmp).and_then(|file| {
+            let mut out = BufWriter::new(file);
+            content(&mut out)?;
+            out.into_inner().map_err(|e| e.into_error())?.sync_all()
+        });
+        written.map_err(FileError::at("write", &self.target))
+    }
+
+    /// Gives the file its name; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// When the disk refuses; the old file is then untouched.
+    pub fn commit(mut self) -> Result<(), FileError> {
+        fs::rename(&self.tmp, &self.target).map_err(FileError::at("write", &self.target))?;
+        self.committed = true;
+        sync_dir(parent(&self.target))
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Best effort: what stays is found by `remove_leftovers`.
+            let _ = fs::remove_file(&self.tmp);
+        }
+    }
 }
 
 /// A folder in the making; it appears at its place only with [`AtomicDir::commit`].

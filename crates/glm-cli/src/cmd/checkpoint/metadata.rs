@@ -1,0 +1,60 @@
+//! What a trained adapter says of itself, in the header of its safetensors file.
+
+use crate::config::RunConfig;
+use glm_model::Network;
+use glm_train::Adapter;
+use std::collections::BTreeMap;
+
+/// Method, sizes, template, lengths, and what it was trained on.
+pub fn of(settings: &RunConfig, network: &Network, adapter: &Adapter, data_sha256: String) -> BTreeMap<String, String> {
+    let variant = network.config().variant.name();
+    let turns = if settings.data.history_column.is_some() { "history" } else { "single" };
+    let quantization = match (settings.base.quantization, network.config().quantization_bit) {
+        (Some(quantization), _) => serde_json::to_string(&quantization).unwrap_or_default(),
+        (None, Some(bits)) => format!("stored INT{bits}"),
+        (None, None) => "none".into(),
+    };
+    let common = [
+        ("glmtune_version", settings.version.clone()),
+        ("variant", variant.into()),
+        ("template", variant.to_lowercase()),
+        ("turns", turns.into()),
+        ("source_prefix", settings.data.source_prefix.clone()),
+        ("max_source_length", settings.data.max_source_length.to_string()),
+        ("max_target_length", settings.data.max_target_length.to_string()),
+        ("base_fingerprint", network.fingerprint().into()),
+        ("base_scheme", network.scheme().to_string()),
+        ("base_quantization", quantization),
+        ("data_sha256", data_sha256),
+        ("seed", settings.train.seed.to_string()),
+    ];
+    let own: Vec<(&str, String)> = match adapter {
+        Adapter::Prefix { encoder, .. } => {
+            let sizes = encoder.config();
+            vec![
+                ("format", "glmtune.prefix.1".into()),
+                ("method", "p_tuning_v2".into()),
+                ("pre_seq_len", sizes.pre_seq_len.to_string()),
+                ("prefix_projection", sizes.prefix_projection.to_string()),
+                ("num_layers", sizes.num_layers.to_string()),
+                ("key_value_width", sizes.key_value_width.to_string()),
+                ("hidden_size", sizes.hidden_size.to_string()),
+            ]
+        }
+        Adapter::Lora(lora) => {
+            let config = lora.config();
+            let targets: Vec<&str> = config.targets.iter().map(|site| site.name()).collect();
+            vec![
+                ("format", "glmtune.lora.1".into()),
+                ("method", "lora".into()),
+                ("rank", config.rank.to_string()),
+                ("alpha", config.alpha.to_string()),
+                ("scale", config.scale().to_string()),
+                ("targets", targets.join(",")),
+                ("num_layers", lora.num_layers().to_string()),
+            ]
+        }
+        Adapter::Full => vec![("format", "pt".into()), ("method", "full".into())],
+    };
+    own.into_iter().chain(common).map(|(key, value)| (key.to_owned(), value)).collect()
+}

@@ -1,0 +1,110 @@
+//! `glmtune plan`: memory and time of a training before it is started.
+
+mod show;
+mod time;
+mod work;
+
+use super::base;
+use super::threads;
+use super::train::training_rows;
+use crate::config::RunConfig;
+use anyhow::bail;
+use glm_train::memory::{self, Prediction, predict};
+use glm_train::schedule::RunLength;
+use serde::Serialize;
+use work::Lengths;
+
+/// What is predicted.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// Name of the variant, layers, width.
+    base: String,
+    /// What trains.
+    method: String,
+    /// Form of the linear layers.
+    scheme: String,
+    /// Trainable values.
+    trainable: u64,
+    /// Rows and tokens.
+    lengths: Lengths,
+    /// Steps of one epoch.
+    steps_per_epoch: u64,
+    /// Steps of the run.
+    total_steps: u64,
+    /// Micro batches of the run.
+    micro_batches: u64,
+    /// Blocks whose activations are kept.
+    kept_blocks: usize,
+    /// Bytes of the run as asked for.
+    memory: Prediction,
+    /// Their peak.
+    peak: u64,
+    /// Bytes that are free.
+    free: Option<u64>,
+    /// The same run in other forms.
+    alternatives: Vec<Alternative>,
+    /// Time; `None` when it was not measured.
+    time: Option<time::Time>,
+}
+
+/// The run in another form.
+#[derive(Debug, Serialize)]
+struct Alternative {
+    scheme: String,
+    recompute: bool,
+    peak: u64,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Names the file, line or flag, and what to do.
+pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()> {
+    threads::set(settings.threads)?;
+    let prepared = base::prepare(&settings.base, settings.adapter.as_ref())?;
+    let Some(adapter) = &settings.adapter else { bail!("--method none: there is nothing to train") };
+    let rows = training_rows(&settings, &prepared.tokenizer)?;
+    let length = RunLength::new(rows.len(), &settings.train)?;
+    let batch = settings.train.per_device_train_batch_size;
+    let lengths = Lengths::of(&rows, batch);
+    let scheme = base::scheme(&settings.base);
+    let base = prepared.about()?;
+    let work = work::workload(&base, adapter, scheme, &lengths, batch)?;
+    let free = memory::available();
+    let kept_blocks = work::kept_blocks(&settings.train, &work, free);
+    let memory = predict(&memory::Workload { kept_blocks, ..work.clone() });
+    let micro_batches = length.total_steps * settings.train.gradient_accumulation_steps as u64;
+    let time = if measure {
+        let recompute = kept_blocks < base.config.num_layers;
+        Some(time::measure(prepared, &settings, &rows, recompute, micro_batches)?)
+    } else {
+        None
+    };
+    let plan = Plan {
+        base: format!(
+            "{}, {} layers × {}",
+            base.config.variant.name(),
+            base.config.num_layers,
+            base.config.hidden_size
+        ),
+        method: work::describe(adapter, &work),
+        scheme: work.scheme.to_string(),
+        trainable: work.trainable,
+        steps_per_epoch: length.steps_per_epoch,
+        total_steps: length.total_steps,
+        micro_batches,
+        kept_blocks,
+        peak: memory.peak(),
+        memory,
+        free,
+        alternatives: work::alternatives(&work, adapter, base.config.quantization_bit),
+        lengths,
+        time,
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&plan)?);
+    } else {
+        show::print(&plan);
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! The plan for people.
+
+use super::Plan;
+
+/// Prints it.
+pub fn print(plan: &Plan) {
+    let m = &plan.memory;
+    println!("base      {}, linear layers as {}", plan.base, plan.scheme);
+    println!("trains    {}: {} values", plan.method, plan.trainable);
+    println!(
+        "rows      {}: {} tokens an epoch, {} of them scored; longest {}, largest micro batch {}",
+        plan.lengths.rows, plan.lengths.tokens, plan.lengths.supervised, plan.lengths.longest, plan.lengths.most_tokens
+    );
+    println!(
+        "steps     {} in all, {} an epoch, {} micro batches",
+        plan.total_steps, plan.steps_per_epoch, plan.micro_batches
+    );
+    println!("\nmemory");
+    for (name, bytes) in [
+        ("program", m.process),
+        ("weights", m.weights),
+        ("trained values", m.adapter),
+        ("gradients", m.gradients),
+        ("optimizer", m.optimizer),
+        ("prefix rows", m.prefix),
+        ("activations", m.activations.max(m.logits)),
+    ] {
+        println!("  {name:<15} {:>10}", size(bytes));
+    }
+    println!("  {:<15} {:>10}", "training", size(m.training()));
+    println!("  {:<15} {:>10}", "while loading", size(m.process + m.weights + m.loading));
+    let free = plan.free.map_or(String::new(), |free| {
+        let verdict = if plan.peak > free { "does not fit" } else { "fits" };
+        format!("  ({} free: {verdict})", size(free))
+    });
+    println!("  {:<15} {:>10}{free}", "peak", size(plan.peak));
+    println!("\npeak of the same run otherwise{:>24}{:>14}", "recomputing", "keeping all");
+    for pair in plan.alternatives.chunks(2) {
+        let [recomputed, kept] = pair else { continue };
+        println!("  {:<40} {:>12}{:>14}", recomputed.scheme, size(recomputed.peak), size(kept.peak));
+    }
+    if let Some(time) = &plan.time {
+        println!(
+            "\ntime      {} on this machine: {:.2} s a micro batch (measured on {} tokens through the first two layers)",
+            duration(time.run),
+            time.micro_batch,
+            time.measured_tokens
+        );
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        10_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} seconds"),
+        s if s < 7200.0 => format!("{:.0} minutes", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} hours", s / 3600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}

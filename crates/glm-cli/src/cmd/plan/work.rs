@@ -1,0 +1,170 @@
+//! From settings and rows to what decides memory.
+
+use super::Alternative;
+use crate::cmd::base::About;
+use crate::config::adapter::AdapterConfig;
+use glm_data::{IGNORE_INDEX, TrainRow};
+use glm_model::adapter::{LoraConfig, PrefixConfig, parse_targets};
+use glm_model::glm::layout;
+use glm_model::{DenseType, Scheme};
+use glm_train::memory::{Workload, predict};
+use glm_train::{Checkpointing, TrainConfig, lora_activations, memory};
+use serde::Serialize;
+
+/// Rows and tokens of the training file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lengths {
+    /// Rows.
+    pub rows: usize,
+    /// Tokens of one epoch.
+    pub tokens: u64,
+    /// Supervised tokens of one epoch.
+    pub supervised: u64,
+    /// Tokens of the longest row.
+    pub longest: usize,
+    /// Most tokens of a micro batch.
+    pub most_tokens: usize,
+    /// Most supervised tokens of a micro batch.
+    pub most_targets: usize,
+}
+
+impl Lengths {
+    /// Counts them. The largest micro batch is made of the longest rows: shuffling may put them together.
+    pub fn of(rows: &[TrainRow], batch: usize) -> Self {
+        let largest = |mut sizes: Vec<usize>| -> usize {
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            sizes.iter().take(batch).sum()
+        };
+        let targets = |row: &TrainRow| row.labels.iter().skip(1).filter(|label| **label != IGNORE_INDEX).count();
+        let (lengths, scored): (Vec<usize>, Vec<usize>) = rows.iter().map(|row| (row.ids.len(), targets(row))).unzip();
+        Self {
+            rows: rows.len(),
+            tokens: lengths.iter().sum::<usize>() as u64,
+            supervised: scored.iter().sum::<usize>() as u64,
+            longest: lengths.iter().copied().max().unwrap_or(0),
+            most_tokens: largest(lengths),
+            most_targets: largest(scored),
+        }
+    }
+}
+
+/// What decides the memory of the run, with nothing kept.
+///
+/// # Errors
+/// When LoRA names a layer that the base does not have.
+pub fn workload<'a>(
+    base: &'a About,
+    adapter: &AdapterConfig,
+    scheme: Scheme,
+    lengths: &Lengths,
+    batch: usize,
+) -> anyhow::Result<Workload<'a>> {
+    let config = &base.config;
+    let mut work = Workload {
+        config,
+        scheme: config
+            .quantization_bit
+            .map_or(Ok(scheme), |bits| scheme.over_stored(bits))
+            .map_err(anyhow::Error::msg)?,
+        stored_bytes: base.stored_bytes,
+        trainable: 0,
+        prefix_values: 0,
+        lora_activations: 0,
+        rows: batch,
+        tokens: lengths.most_tokens,
+        longest: lengths.longest,
+        targets: lengths.most_targets,
+        kept_blocks: 0,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let prefix = |length: usize, projection: bool, work: &mut Workload<'_>| {
+        let sizes = PrefixConfig::new(config, length, projection);
+        work.trainable = sizes.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+        work.prefix_values = (length * sizes.width()) as u64;
+    };
+    match (adapter, &base.adapter) {
+        (_, Some(opened)) => match opened {
+            glm_train::Adapter::Prefix { encoder, .. } => {
+                let sizes = encoder.config();
+                prefix(sizes.pre_seq_len, sizes.prefix_projection, &mut work);
+            }
+            glm_train::Adapter::Lora(lora) => {
+                work.trainable = lora.parameters().iter().map(|(_, var)| var.elem_count() as u64).sum();
+                work.lora_activations = lora_activations(lora.config(), config, work.tokens);
+            }
+            _ => {}
+        },
+        (AdapterConfig::Ptuning { pre_seq_len, prefix_projection, .. }, None) => {
+            prefix(pre_seq_len.unwrap_or(0), prefix_projection.unwrap_or(false), &mut work);
+        }
+        (AdapterConfig::Lora { rank, target, dropout, .. }, None) => {
+            let usual = LoraConfig::default();
+            let lora = LoraConfig {
+                rank: rank.unwrap_or(usual.rank),
+                dropout: dropout.unwrap_or(usual.dropout),
+                targets: target.as_deref().map_or(Ok(usual.targets), |names| parse_targets(names, config))?,
+                ..LoraConfig::default()
+            };
+            let place = |(_, site): &(usize, glm_model::adapter::Site)| {
+                lora.rank as u64 * site.shape(config).iter().sum::<usize>() as u64
+            };
+            work.trainable = lora.places(config).iter().map(place).sum();
+            work.lora_activations = lora_activations(&lora, config, work.tokens);
+        }
+        (AdapterConfig::Full, None) => {
+            work.trainable = layout::parameter_count(config);
+            work.scheme = Scheme::Dense { dtype: Some(DenseType::F32) };
+        }
+        (AdapterConfig::Freeze { num_layer_trainable }, None) => {
+            let tables = layout::parameter_count(&glm_model::GlmConfig { num_layers: 0, ..config.clone() });
+            let block = (layout::parameter_count(config) - tables) / config.num_layers as u64;
+            work.trainable = block * (*num_layer_trainable).min(config.num_layers) as u64;
+        }
+        (AdapterConfig::FromFile { .. }, None) => {}
+    }
+    Ok(work)
+}
+
+/// Blocks that the trainer will keep.
+pub fn kept_blocks(train: &TrainConfig, work: &Workload<'_>, free: Option<u64>) -> usize {
+    let budget = match train.checkpointing {
+        Checkpointing::Always => 0,
+        Checkpointing::Never => u64::MAX,
+        // What is free when training starts, with the base in memory.
+        Checkpointing::Auto => train.activation_budget.unwrap_or_else(|| {
+            let base = predict(work);
+            free.map_or(0, |free| free.saturating_sub(base.weights + base.adapter) / 2)
+        }),
+    };
+    let each = (memory::block_activations(work.config, work.tokens) + work.lora_activations).max(1);
+    usize::try_from(budget / each).unwrap_or(usize::MAX).min(work.config.num_layers)
+}
+
+/// What trains, in a few words.
+pub fn describe(adapter: &AdapterConfig, work: &Workload<'_>) -> String {
+    match adapter {
+        AdapterConfig::Full => "all weights".into(),
+        AdapterConfig::Freeze { num_layer_trainable } => format!("the last {num_layer_trainable} layers"),
+        _ if work.prefix_values > 0 => "prefix (P-Tuning v2)".into(),
+        _ => "LoRA".into(),
+    }
+}
+
+/// The run over other forms of the base, with activations kept and recomputed.
+pub fn alternatives(work: &Workload<'_>, adapter: &AdapterConfig, stored: Option<u8>) -> Vec<Alternative> {
+    let as_stored = Scheme::Dense { dtype: None };
+    let schemes: Vec<Scheme> = match (adapter, stored) {
+        (AdapterConfig::Full, _) => vec![work.scheme],
+        (AdapterConfig::Freeze { .. }, _) => vec![as_stored],
+        (_, Some(_)) => vec![work.scheme],
+        _ => vec![Scheme::Int4, Scheme::Int8, as_stored, Scheme::Dense { dtype: Some(DenseType::F32) }],
+    };
+    let forms = schemes.into_iter().flat_map(|scheme| [(scheme, true), (scheme, false)]);
+    forms
+        .map(|(scheme, recompute)| {
+            let kept_blocks = if recompute { 0 } else { work.config.num_layers };
+            let peak = predict(&Workload { scheme, kept_blocks, ..work.clone() }).peak();
+            Alternative { scheme: scheme.to_string(), recompute, peak }
+        })
+        .collect()
+}

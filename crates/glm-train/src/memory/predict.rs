@@ -1,0 +1,114 @@
+//! Memory of a training run before anything large is loaded.
+//!
+//! The sums follow the code: what the loader holds while it converts the last tensor, what the tape keeps of each block,
+//! what the optimizer holds. They are compared with measured peaks in `docs/measurements.md`.
+
+use glm_model::glm::layout;
+use glm_model::{DenseType, GlmConfig, Scheme};
+use serde::Serialize;
+
+/// What decides the memory of a run.
+#[derive(Debug, Clone)]
+pub struct Workload<'a> {
+    /// The base.
+    pub config: &'a GlmConfig,
+    /// Form of its linear layers; f32 for full fine-tuning.
+    pub scheme: Scheme,
+    /// Bytes of an element in its files.
+    pub stored_bytes: usize,
+    /// Trainable values.
+    pub trainable: u64,
+    /// Values of all prefix rows of one segment, over all blocks: `pre_seq_len * layers * key_value`; 0 without a prefix.
+    pub prefix_values: u64,
+    /// What LoRA adds to the activations of one kept block; 0 without.
+    pub lora_activations: u64,
+    /// Rows of a micro batch.
+    pub rows: usize,
+    /// Most tokens of a micro batch, all rows together.
+    pub tokens: usize,
+    /// Most tokens of one row.
+    pub longest: usize,
+    /// Most supervised tokens of a micro batch.
+    pub targets: usize,
+    /// Blocks whose activations are kept.
+    pub kept_blocks: usize,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Bytes by what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Prediction {
+    /// Program, vocabulary, rows, threads.
+    pub process: u64,
+    /// The base.
+    pub weights: u64,
+    /// What loading holds beside the weights at its worst moment.
+    pub loading: u64,
+    /// Trainable values.
+    pub adapter: u64,
+    /// Their gradients.
+    pub gradients: u64,
+    /// Their moments, and the copy that an update works on.
+    pub optimizer: u64,
+    /// Keys and values of the prefix, expanded to the rows of the micro batch, with their gradients.
+    pub prefix: u64,
+    /// What the tape keeps, and the tape of the block that is being differentiated.
+    pub activations: u64,
+    /// Logits of the supervised positions, and their gradient.
+    pub logits: u64,
+}
+
+impl Prediction {
+    /// Most that training holds at a time.
+    pub fn training(&self) -> u64 {
+        self.process
+            + self.weights
+            + self.adapter
+            + self.gradients
+            + self.optimizer
+            + self.prefix
+            // Logits are gone before the first block is differentiated.
+            + self.activations.max(self.logits)
+    }
+
+    /// Most that the process holds at a time: while loading, or while training.
+    pub fn peak(&self) -> u64 {
+        self.training().max(self.process + self.weights + self.loading)
+    }
+}
+
+const F32: u64 = 4;
+
+/// Predicts the memory of a run.
+pub fn predict(work: &Workload<'_>) -> Prediction {
+    let c = work.config;
+    let tokens = work.tokens as u64;
+    let hidden_rows = tokens * c.hidden_size as u64 * F32;
+    let block = super::block_activations(c, work.tokens) + work.lora_activations;
+    let kept = work.kept_blocks.min(c.num_layers) as u64;
+    // A recomputed block's tape is there one at a time, and every block's backward pass holds gradients of its widest
+    // rows: those of the MLP's inner layer and of its input.
+    let one_block = if kept < c.num_layers as u64 { block } else { 0 };
+    let widest = (layout::linears(c).iter().map(|(_, [out, _], _)| *out).max().unwrap_or(0)) as u64;
+    let backward = tokens * (2 * widest + 2 * c.ffn_hidden_size as u64 + 2 * c.hidden_size as u64) * F32;
+    let keys = work.longest as u64 + work.prefix_values / (c.num_layers.max(1) * c.key_value_width().max(1)) as u64;
+    let scores = work.threads as u64 * 2 * 128.min(work.longest as u64) * keys * F32;
+    let inputs = c.num_layers as u64 * hidden_rows;
+    let dense = |dtype: Option<DenseType>| Scheme::Dense { dtype };
+    let table = [c.vocab_size, c.hidden_size];
+    let stored = dense(None).bytes(table, work.stored_bytes);
+    Prediction {
+        process: 60_000_000,
+        weights: layout::bytes(c, work.scheme, work.stored_bytes),
+        // The output layer comes last: its pages of the file are still mapped when everything else is in place.
+        loading: stored,
+        adapter: work.trainable * F32,
+        gradients: work.trainable * F32,
+        optimizer: work.trainable * 3 * F32,
+        // Expanded rows, their dropout, one leaf a block, one gradient a block, and all of them joined.
+        prefix: 5 * work.prefix_values * work.rows as u64 * F32,
+        activations: kept * block + one_block + inputs + backward + scores,
+        logits: 3 * work.targets as u64 * c.vocab_size as u64 * F32 + kept * block + inputs,
+    }
+}
