@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Greedy answers of llama.cpp to prompts given as token ids, and its ids of texts: to compare a GGUF file with glmtune.
+"""Greedy answers of llama.cpp to prompts given as token ids, and its ids of chats: to compare a GGUF file with glmtune.
 
     llama_cpp_greedy.py MODEL.gguf < request.json > answers.json
 
-The request is {"prompts": [[id, ...], ...], "max_new_tokens": n, "texts": [text, ...], "chats": [[message, ...], ...]}; the
-answer {"version": ..., "tokens": [[id, ...], ...], "text_ids": [[id, ...], ...], "chat_prompts": [text, ...]}. Answers end
-before their end token. Needs one of the packages xllamacpp and llama-cpp-python; without them the exit code is 77.
+The request is {"prompts": [[id, ...], ...], "max_new_tokens": n, "chats": [[message, ...], ...]}; the answer {"version": ...,
+"tokens": [[id, ...], ...], "chat_ids": [[id, ...], ...]}: what llama.cpp answers to the prompts, an end token included, and
+the ids that it makes of the chats. Needs one of the packages xllamacpp and llama-cpp-python; without them the exit code
+is 77.
 """
 
 import json
@@ -32,12 +33,8 @@ class XLlamaCpp:
         self.server = xllamacpp.Server(params)
 
     def greedy(self, prompt, limit):
-        answer = self.server.handle_completions(
-            {"prompt": prompt, "n_predict": limit, "temperature": 0, "return_tokens": True, "cache_prompt": False}
-        )
-        if "tokens" not in answer:
-            sys.exit(f"llama.cpp refused the prompt: {answer}")
-        return answer["tokens"]
+        body = {"prompt": prompt, "n_predict": limit, "temperature": 0, "return_tokens": True, "cache_prompt": False}
+        return self.post("/completion", body)["tokens"]
 
     def post(self, route, body):
         data = json.dumps(body).encode()
@@ -66,9 +63,9 @@ class LlamaCppPython:
         tokens = []
         self.model.reset()
         for token in self.model.generate(prompt, temp=0.0, reset=True):
+            tokens.append(token)
             if token == self.model.token_eos() or len(tokens) == limit:
                 break
-            tokens.append(token)
         return tokens
 
     def ids(self, text):
@@ -91,8 +88,7 @@ def main():
         answers = {
             "version": model.version,
             "tokens": [model.greedy(prompt, request["max_new_tokens"]) for prompt in request["prompts"]],
-            "text_ids": [model.ids(text) for text in request["texts"]],
-            "chat_prompts": [model.chat_prompt(messages) for messages in request["chats"]],
+            "chat_ids": [model.ids(model.chat_prompt(messages)) for messages in request["chats"]],
         }
         json.dump(answers, sys.stdout)
         return 0

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use args::usage::{Remark, UsageError};
 use args::{Stop, Verb};
+use config::tools::{DataCheckSettings, DataConvertSettings, ExportSettings, VerifySettings};
 use config::{ChatSettings, DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
 
 /// Exit code of a run that failed.
@@ -62,6 +63,26 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             let (settings, remarks) = config::resolve_plan(*given)?;
             show(&remarks);
             cmd::plan::run(settings, json, !no_measure)
+        }
+        Verb::Export(given) => {
+            let (settings, remarks) = ExportSettings::resolve(&given)?;
+            show(&remarks);
+            cmd::export::run(&settings)
+        }
+        Verb::VerifyAdapter(given) => {
+            let (settings, remarks) = VerifySettings::resolve(&given)?;
+            show(&remarks);
+            cmd::verify_adapter::run(&settings)
+        }
+        Verb::DataCheck(file, given) => {
+            let (settings, remarks) = DataCheckSettings::resolve(file, &given)?;
+            show(&remarks);
+            cmd::data::check(settings)
+        }
+        Verb::DataConvert(from, into, given) => {
+            let (settings, remarks) = DataConvertSettings::resolve(from, into, &given)?;
+            show(&remarks);
+            cmd::data::convert_file(settings)
         }
         Verb::Chat(given) => {
             let (settings, remarks) = ChatSettings::resolve(&given)?;

@@ -259,7 +259,7 @@ fn random_texts_come_back_from_chatglm() {
     });
     // What the normalisation leaves alone; single blanks at the ends are lost, and some before punctuation.
     runner
-        .run(&"[a-z一-龥]?([\n\t一-龥a-z0-9。#*<>\\[\\]|]|  {1,99}){0,100}", |text| {
+        .run(&"[a-z一-龥]?([\n\t一-龥a-z0-9。#*<>\\[\\]|]|  {1,79}[a-z]){0,100}", |text| {
             prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text)), text);
             Ok(())
         })

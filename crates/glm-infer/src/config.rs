@@ -17,7 +17,8 @@ pub struct GenerationConfig {
     pub top_p: f32,
     /// Above 1: makes tokens that the row already holds less likely.
     pub repetition_penalty: f32,
-    /// Beams of beam search; 1: none. With `do_sample` the beams are drawn.
+    /// Beams of beam search; 1: none. With `do_sample` tokens are drawn for them (transformers' beam sampling, in which
+    /// several beams may hold the same tokens).
     pub num_beams: usize,
     /// Answers that beam search returns for a prompt, at most `num_beams`.
     pub num_return_sequences: usize,

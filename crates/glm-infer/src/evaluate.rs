@@ -100,18 +100,17 @@ pub fn evaluate(
         cut: 0,
         repetitive: 0,
     };
-    let padded = padded_lengths(rows);
-    let mut waiting = rows.iter().zip(padded).enumerate();
+    let mut waiting = rows.iter().zip(padded_lengths(rows)).zip(streams(rows)).enumerate();
     let engine = engine.clone().with_tokenizer(tokenizer);
     let mut running = engine.start(config)?;
     let (mut tokens, mut done) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
         while running.len() < options.batch_size.max(1) {
-            let Some((index, (row, padded_len))) = waiting.next() else { break };
+            let Some((index, ((row, padded_len), stream))) = waiting.next() else { break };
             let request = Request::in_batch(row.ids.clone(), options.slot, padded_len, config);
             let positions = Positions::of(tokenizer, &row.ids)
                 .map_err(|source| InferError::Prompt { row: row.source + 1, source })?;
-            running.admit(index, &Request { positions, stream: row.source as u64, source: row.source, ..request })?;
+            running.admit(index, &Request { positions, stream, source: row.source, ..request })?;
         }
         if running.is_empty() {
             break;
@@ -144,6 +143,17 @@ fn padded_lengths(rows: &[EvalRow]) -> Vec<usize> {
         *most = row.ids.len().max(*most);
     }
     rows.iter().map(|row| longest[&(row.source / MAP_BATCH)]).collect()
+}
+
+/// For each row, its stream of random numbers: the row of the file, and above it which of the questions that the row holds.
+fn streams(rows: &[EvalRow]) -> Vec<u64> {
+    let mut questions = BTreeMap::new();
+    let stream = |row: &EvalRow| {
+        let question = questions.entry(row.source).or_insert(0u64);
+        *question += 1;
+        ((*question - 1) << 32) ^ row.source as u64
+    };
+    rows.iter().map(stream).collect()
 }
 
 /// Predictions on their way into the file.
@@ -192,9 +202,8 @@ impl Written<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn prompts_are_padded_within_their_thousand_rows() {
-        let row = |source, len| EvalRow {
+    fn row(source: usize, len: usize) -> EvalRow {
+        EvalRow {
             ids: vec![5; len],
             label_ids: Vec::new(),
             reference: String::new(),
@@ -202,7 +211,17 @@ mod tests {
             answer: String::new(),
             history: Vec::new(),
             source,
-        };
+        }
+    }
+
+    #[test]
+    fn every_question_of_a_row_draws_its_own_numbers() {
+        let rows = [row(3, 1), row(3, 2), row(4, 1), row(3, 3)];
+        assert_eq!(streams(&rows), [3, (1 << 32) + 3, 4, (2 << 32) + 3]);
+    }
+
+    #[test]
+    fn prompts_are_padded_within_their_thousand_rows() {
         let rows = [row(0, 3), row(7, 9), row(999, 4), row(1000, 5), row(1001, 2), row(4000, 1)];
         assert_eq!(padded_lengths(&rows), [9, 9, 9, 5, 5, 1]);
         assert!(padded_lengths(&[]).is_empty());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 use glm_data::{DataConfig, EvalRow, Tokenizer, Variant, eval_rows, read_rows};
+use glm_infer::decode::RepetitionRule;
 use glm_infer::metric::{Scorer, Summary};
 use glm_infer::predictions::{PredictionsReader, score_file};
 use glm_infer::{Engine, EvaluateOptions, Evaluation, Finish, GenerationConfig, Request, SpecialIds, evaluate};
@@ -57,39 +58,55 @@ fn run(room: &Room, batch_size: usize, file: Option<&Path>, config: &GenerationC
 #[test]
 fn predictions_are_those_of_the_rows_in_order_and_are_scored_raw() {
     let room = room();
+    let first = check_predictions(&room, &greedy());
+    check_predictions(&room, &GenerationConfig { num_beams: 3, length_penalty: 0.5, ..greedy() });
+    // Two characters of an answer, so that at least that answer ends before them.
+    let stop: String = first.chars().skip(1).take(2).collect();
+    check_predictions(&room, &GenerationConfig { stop: vec![stop], ..greedy() });
+    let rule = RepetitionRule { times: 2, max_period: 4, min_tokens: 0 };
+    check_predictions(&room, &GenerationConfig { repetition: Some(rule), ..greedy() });
+}
+
+/// Evaluates and compares with each row answered alone. Returns the text of the first answer.
+fn check_predictions(room: &Room, config: &GenerationConfig) -> String {
     let file = room.folder.path().join("generated_predictions.txt");
-    let evaluation = run(&room, 3, Some(&file), &greedy());
+    let evaluation = run(room, 3, Some(&file), config);
     let lines: Vec<_> = PredictionsReader::open(&file).unwrap().map(Result::unwrap).collect();
     assert_eq!(lines.len(), room.rows.len());
 
     let prefixes = AdapterSlots::default();
-    let engine = Engine::new(&room.network, &prefixes, SpecialIds::of(&room.tokenizer));
+    let engine = Engine::new(&room.network, &prefixes, SpecialIds::of(&room.tokenizer)).with_tokenizer(&room.tokenizer);
     let longest = room.rows.iter().map(|row| row.ids.len()).max().unwrap();
     let scorer = Scorer::new();
-    let (mut scores, mut tokens, mut cut) = (Vec::new(), 0, 0);
+    let (mut texts, mut scores, mut tokens, mut cut, mut repetitive) = (Vec::new(), Vec::new(), 0, 0, 0);
     for (row, line) in room.rows.iter().zip(&lines) {
-        let request = Request::in_batch(row.ids.clone(), None, longest, &greedy());
-        let answer = engine.generate(&[request], &greedy(), &AtomicBool::new(false), &mut |_, _| {}).unwrap().remove(0);
+        let request = Request::in_batch(row.ids.clone(), None, longest, config);
+        let answer = engine.generate(&[request], config, &AtomicBool::new(false), &mut |_, _| {}).unwrap().remove(0);
         assert!(answer.tokens.len() <= 81 - longest);
-        let text = room.tokenizer.decode(&answer.tokens);
+        let text = answer.decode(&room.tokenizer);
+        assert!(config.stop.iter().all(|stop| !text.contains(stop.as_str())));
         scores.push(scorer.score_pair(&text, &row.reference));
         tokens += answer.tokens.len();
         cut += usize::from(answer.finish == Finish::Length);
+        repetitive += usize::from(answer.finish == Finish::Repetition);
         assert_eq!(line.predict, glm_infer::predictions::Prediction::from_decoded("", &text).predict.trim());
         // The file holds tidied texts: no blank before a full stop.
         assert_eq!(line.labels, row.reference.replace(" .", ".").trim());
+        texts.push(text);
     }
     assert_eq!(evaluation.summary, Summary::of(&scores));
-    assert_eq!((evaluation.tokens, evaluation.cut), (tokens, cut));
+    assert_eq!((evaluation.tokens, evaluation.cut, evaluation.repetitive), (tokens, cut, repetitive));
     assert_eq!(score_file(&file).unwrap().pairs, room.rows.len());
     assert!(evaluation.tokens_per_second() > 0.0 && evaluation.rows_per_second() > 0.0);
+    texts.remove(0)
 }
 
 #[test]
 fn the_number_of_rows_in_progress_changes_nothing() {
     let room = room();
     let sampled = GenerationConfig { max_length: 81, top_p: 1.0, ..GenerationConfig::default() };
-    for config in [greedy(), sampled] {
+    let drawn_beams = GenerationConfig { num_beams: 2, ..sampled.clone() };
+    for config in [greedy(), sampled, drawn_beams] {
         let texts = [0, 1, 2, 7, 100].map(|batch_size| {
             let file = room.folder.path().join(format!("{batch_size}.txt"));
             let evaluation = run(&room, batch_size, Some(&file), &config);

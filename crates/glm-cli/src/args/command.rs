@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::keys::{Key, KeySet, Status};
 use super::sources::{Given, Source};
+use super::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use super::usage::UsageError;
 use super::verbs::{ChatKeys, DemoBaseKeys, DemoKeys, RandomBaseKeys, TrainKeys};
 
@@ -43,6 +44,26 @@ pub fn command() -> Command {
         .subcommand(
             verb::<ChatKeys>("chat", "Talk with a base, with or without a trained adapter")
                 .after_help(super::examples::CHAT),
+        )
+        .subcommand(
+            verb::<ExportKeys>("export", "Write an adapter or a model in the form of other programs")
+                .after_help(super::examples::EXPORT),
+        )
+        .subcommand(verb::<VerifyKeys>("verify-adapter", "Show what an adapter changes, on a few rows"))
+        .subcommand(
+            Command::new("data")
+                .about("Look at a file of rows, or write it in another form")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(
+                    verb::<DataCheckKeys>("check", "Say what is in a file and what training would make of it")
+                        .arg(path("path", "FILE", "Rows: json, jsonl or csv")),
+                )
+                .subcommand(
+                    verb::<DataConvertKeys>("convert", "Write the rows of a file in another form, as json lines")
+                        .arg(path("path", "FILE", "Rows to read: json, jsonl or csv"))
+                        .arg(path("into", "INTO", "File to write")),
+                ),
         )
         .subcommand(path_verb(
             "score",

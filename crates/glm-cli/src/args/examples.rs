@@ -44,3 +44,9 @@ Example (the true widths of ChatGLM2-6B, two layers):
 pub const PLAN: &str = "Examples:
   glmtune plan --model_name_or_path THUDM/chatglm2-6b --train_file train.json --pre_seq_len 128 --quantization_bit 4 --max_steps 3000
   glmtune plan run.toml --lora_rank 8 --json";
+
+/// Of `export`.
+pub const EXPORT: &str = "Examples:
+  glmtune export --model_name_or_path THUDM/chatglm2-6b --adapter output/lora/checkpoint-3000 --to merged --out chatglm2-mine
+  glmtune export --model_name_or_path THUDM/chatglm2-6b --adapter output/lora/checkpoint-3000 --to gguf --gguf_type q4_0 --out mine.gguf
+  glmtune export --model_name_or_path THUDM/chatglm2-6b --adapter output/adgen/checkpoint-3000 --to bundle --out adgen.bundle";

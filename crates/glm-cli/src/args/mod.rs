@@ -1,7 +1,7 @@
 //! Command line and configuration files: from what was typed to typed keys. [`crate::config`] makes settings of them.
 
 mod command;
-mod data;
+pub mod data;
 mod examples;
 mod file;
 pub mod keys;
@@ -10,6 +10,7 @@ pub mod method;
 pub mod model;
 mod peers;
 pub mod sources;
+pub mod tools;
 pub mod training;
 pub mod types;
 pub mod usage;
@@ -23,6 +24,7 @@ use clap::ArgMatches;
 
 use keys::KeySet;
 use sources::Given;
+use tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use usage::UsageError;
 use verbs::{ChatKeys, DemoBaseKeys, DemoKeys, RandomBaseKeys, TrainKeys};
 
@@ -47,6 +49,14 @@ pub enum Verb {
         /// Leave out the measurement of this machine.
         no_measure: bool,
     },
+    /// `export`.
+    Export(Box<Given<ExportKeys>>),
+    /// `verify-adapter`.
+    VerifyAdapter(Box<Given<VerifyKeys>>),
+    /// `data check FILE`.
+    DataCheck(PathBuf, Box<Given<DataCheckKeys>>),
+    /// `data convert FROM INTO`.
+    DataConvert(PathBuf, PathBuf, Box<Given<DataConvertKeys>>),
     /// `chat`.
     Chat(Box<Given<ChatKeys>>),
     /// `score FILE`.
@@ -95,6 +105,15 @@ fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
             let given = Box::new(run_keys(matches)?);
             Ok(Verb::Plan { given, json: matches.get_flag("json"), no_measure: matches.get_flag("no_measure") })
         }
+        Some(("export", matches)) => Ok(Verb::Export(Box::new(keys(matches, NO_FILE)?))),
+        Some(("verify-adapter", matches)) => Ok(Verb::VerifyAdapter(Box::new(keys(matches, NO_FILE)?))),
+        Some(("data", matches)) => verb(matches.subcommand()),
+        Some(("check", matches)) => Ok(Verb::DataCheck(required(matches, "path"), Box::new(keys(matches, NO_FILE)?))),
+        Some(("convert", matches)) => Ok(Verb::DataConvert(
+            required(matches, "path"),
+            required(matches, "into"),
+            Box::new(keys(matches, NO_FILE)?),
+        )),
         Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, NO_FILE)?))),
         Some(("score", matches)) => Ok(Verb::Score(required_path(matches))),
         Some(("inspect", matches)) => Ok(Verb::Inspect(required_path(matches))),
@@ -129,5 +148,9 @@ fn keys<'a, K: KeySet>(
 }
 
 fn required_path(matches: &ArgMatches) -> PathBuf {
-    matches.get_one::<PathBuf>("path").cloned().expect("clap demands this argument")
+    required(matches, "path")
+}
+
+fn required(matches: &ArgMatches, id: &str) -> PathBuf {
+    matches.get_one::<PathBuf>(id).cloned().expect("clap demands this argument")
 }

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use glm_data::format::{AlpacaJoin, Format};
+use glm_data::format::{AlpacaJoin, ConvertTo, Format};
 use glm_data::{OnOverflow, TrainOn, Variant};
+use glm_model::DenseType;
+use glm_model::export::GgufType;
 use glm_train::{Checkpointing, IntervalStrategy, Optim, SchedulerType};
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +197,40 @@ pub enum FileFormat {
 }
 choice!(FileFormat, "bin|safetensors"; FileFormat::Bin => "bin", FileFormat::Safetensors => "safetensors",);
 
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportForm {
+    /// A prefix as THUDM's scripts save it.
+    Thudm,
+    /// LoRA as peft saves it.
+    Peft,
+    /// A complete folder, with LoRA in the weights.
+    Merged,
+    /// The same in the official INT4 layout.
+    Int4,
+    /// The same in the official INT8 layout.
+    Int8,
+    /// A file for llama.cpp.
+    Gguf,
+    /// A prefix with its tokenizer in one file.
+    Bundle,
+}
+choice!(ExportForm, "thudm|peft|merged|int4|int8|gguf|bundle";
+    ExportForm::Thudm => "thudm",
+    ExportForm::Peft => "peft",
+    ExportForm::Merged => "merged" | "hf",
+    ExportForm::Int4 => "int4",
+    ExportForm::Int8 => "int8",
+    ExportForm::Gguf => "gguf",
+    ExportForm::Bundle => "bundle",
+);
+choice!(GgufType, "f16|q8_0|q4_0"; GgufType::F16 => "f16", GgufType::Q8_0 => "q8_0", GgufType::Q4_0 => "q4_0",);
+choice!(DenseType, "f32|bf16|f16";
+    DenseType::F32 => "f32" | "fp32" | "float32",
+    DenseType::Bf16 => "bf16" | "bfloat16",
+    DenseType::F16 => "f16" | "fp16" | "float16",
+);
+choice!(ConvertTo, "instruct|messages"; ConvertTo::Instruct => "instruct" | "alpaca", ConvertTo::Messages => "messages",);
 choice!(Format, "NAME";
     Format::Columns => "columns" | "adgen",
     Format::Chat => "chat",

@@ -174,15 +174,15 @@ pub fn scheme(base: &BaseConfig) -> Scheme {
     }
 }
 
+/// The vocabulary of a base, without anything else of it.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn vocabulary(base: &BaseConfig) -> anyhow::Result<Tokenizer> {
+    let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
+    tokenizer(&folder, &GlmConfig::read(&folder)?)
+}
+
 fn tokenizer(folder: &Path, config: &GlmConfig) -> anyhow::Result<Tokenizer> {
-    let tokenizer = Tokenizer::from_folder(folder, config.variant, Some(config.vocab_size))?;
-    let (ids, rows) = (tokenizer.vocab_size(), config.vocab_size);
-    if ids > rows {
-        bail!(
-            "{}: the tokenizer has {ids} tokens, special ones included, but the model only {rows} (the vocabulary size in \
-             config.json): they do not belong together",
-            folder.display()
-        );
-    }
-    Ok(tokenizer)
+    Ok(Tokenizer::from_folder(folder, config.variant, Some(config.vocab_size))?)
 }

@@ -1,12 +1,15 @@
 //! The verbs, one file each, and what they share.
 
 pub mod chat;
+pub mod data;
 pub mod demo;
 pub mod dev;
+pub mod export;
 pub mod inspect;
 pub mod plan;
 pub mod score;
 pub mod train;
+pub mod verify_adapter;
 
 pub mod adapter;
 pub mod base;

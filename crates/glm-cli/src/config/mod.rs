@@ -13,6 +13,7 @@ mod preflight;
 mod resolve;
 pub mod run;
 mod summary;
+pub mod tools;
 
 pub use chat::ChatSettings;
 pub use dev::{DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};

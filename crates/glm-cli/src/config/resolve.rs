@@ -9,6 +9,8 @@ use super::advice::{self, Trains};
 use super::base::BaseConfig;
 use super::run::{Files, RunConfig, SampleLimits};
 use super::{method, outputs, peers};
+use crate::args::data::{DataArgs, OurDataArgs};
+use crate::args::keys::KeySet;
 use crate::args::sources::Given;
 use crate::args::usage::{Remark, UsageError, refuse};
 use crate::args::verbs::TrainKeys;
@@ -59,7 +61,7 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
             eval: keys.data.max_eval_samples,
             predict: keys.data.max_predict_samples,
         },
-        data: data(given)?,
+        data: data(given, &keys.data, &keys.our_data)?,
         val_max_target_length: keys.data.val_max_target_length.unwrap_or(keys.data.max_target_length),
         train,
         generation: generation(given)?,
@@ -104,8 +106,11 @@ fn files(given: &Given<TrainKeys>, train: bool, eval: bool, predict: bool) -> Re
     })
 }
 
-fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
-    let keys = &given.keys.data;
+/// How rows become samples.
+///
+/// # Errors
+/// When a length is too short or a name is empty.
+pub(super) fn data<K: KeySet>(given: &Given<K>, keys: &DataArgs, own: &OurDataArgs) -> Result<DataConfig, UsageError> {
     // Two special tokens stand in every prompt, so a shorter one could not hold a question.
     at_least(given, "max_source_length", keys.max_source_length, 3)?;
     at_least(given, "max_target_length", keys.max_target_length, 1)?;
@@ -125,12 +130,12 @@ fn data(given: &Given<TrainKeys>) -> Result<DataConfig, UsageError> {
         max_target_length: keys.max_target_length,
         ignore_pad_token_for_loss: keys.ignore_pad_token_for_loss,
         source_prefix: keys.source_prefix.clone(),
-        compat: given.keys.our_data.compat,
-        lenient: given.keys.our_data.lenient,
-        format: given.keys.our_data.data_format,
-        train_on: given.keys.our_data.train_on,
-        on_overflow: given.keys.our_data.on_overflow,
-        alpaca_join: given.keys.our_data.alpaca_join,
+        compat: own.compat,
+        lenient: own.lenient,
+        format: own.data_format,
+        train_on: own.train_on,
+        on_overflow: own.on_overflow,
+        alpaca_join: own.alpaca_join,
     })
 }
 
@@ -243,7 +248,7 @@ fn generation(given: &Given<TrainKeys>) -> Result<GenerationConfig, UsageError> 
     Ok(config)
 }
 
-fn at_least(given: &Given<TrainKeys>, name: &str, found: usize, least: usize) -> Result<(), UsageError> {
+fn at_least<K: KeySet>(given: &Given<K>, name: &str, found: usize, least: usize) -> Result<(), UsageError> {
     if found < least {
         refuse!("{}: expected {least} or more, found {found}", given.place(name));
     }

@@ -12,7 +12,7 @@ pub struct Candidate {
     pub beam: usize,
     /// The token.
     pub token: u32,
-    /// Log probability of all tokens of the answer together (of a drawn one: as the sampling steps left it).
+    /// Log probability of all tokens of the answer together; where tokens are drawn, as the sampling steps left it.
     pub score: f32,
 }
 
@@ -49,7 +49,7 @@ pub fn warp_scores(row: &mut [f32], least: usize, config: &GenerationConfig) -> 
         temperature(row, config.temperature);
         finite(row, Stage::Temperature)?;
     }
-    let kept = best_of(row.iter().copied().enumerate().map(|(token, score)| (0, token as u32, score)), least);
+    let kept = best_of(row.iter().zip(0..).map(|(score, token)| Candidate { beam: 0, token, score: *score }), least);
     if config.top_k > 0 {
         top_k(row, config.top_k.max(least));
     }
@@ -64,40 +64,40 @@ pub fn best_candidates(rows: &[Vec<f32>], count: usize) -> Vec<Candidate> {
     best_of(all(rows), count)
 }
 
-/// As [`best_candidates`], drawn without replacement by their probabilities among those of all beams. `draw` gives 64
-/// uniform random bits and is called once a candidate.
+/// `count` candidates of all beams, fewer where there are fewer, drawn one after the other without replacement by their
+/// probabilities, in the order drawn. `draw` gives 64 uniform random bits and is called once a candidate.
 pub fn draw_candidates(rows: &[Vec<f32>], count: usize, draw: &mut impl FnMut() -> u64) -> Vec<Candidate> {
-    let mut possible: Vec<(usize, u32, f32)> = all(rows).filter(|(_, _, score)| *score > f32::NEG_INFINITY).collect();
-    let scores: Vec<f32> = possible.iter().map(|(_, _, score)| *score).collect();
+    let possible: Vec<Candidate> = all(rows).filter(|c| c.score > f32::NEG_INFINITY).collect();
+    let scores: Vec<f32> = possible.iter().map(|c| c.score).collect();
     let mut probabilities: Vec<(u32, f32)> = (0..).zip(softmax(&scores)).collect();
     let mut drawn = Vec::new();
     while drawn.len() < count {
         let Some(place) = super::sample(&probabilities, draw) else { break };
         probabilities[place as usize].1 = 0.0;
-        drawn.push(place as usize);
+        drawn.push(possible[place as usize]);
     }
-    drawn.sort_unstable();
-    possible = drawn.into_iter().map(|place| possible[place]).collect();
-    best_of(possible.into_iter(), count)
+    drawn
 }
 
-fn all(rows: &[Vec<f32>]) -> impl Iterator<Item = (usize, u32, f32)> {
-    rows.iter().enumerate().flat_map(|(beam, row)| row.iter().zip(0..).map(move |(score, token)| (beam, token, *score)))
+fn all(rows: &[Vec<f32>]) -> impl Iterator<Item = Candidate> {
+    rows.iter()
+        .enumerate()
+        .flat_map(|(beam, row)| row.iter().zip(0..).map(move |(score, token)| Candidate { beam, token, score: *score }))
 }
 
-/// The best `count` in order. Candidates come by beam and token, so a later one must be better to displace.
-fn best_of(candidates: impl Iterator<Item = (usize, u32, f32)>, count: usize) -> Vec<Candidate> {
+/// The best `count` in order. Of equal ones the earlier stay before the later.
+fn best_of(candidates: impl Iterator<Item = Candidate>, count: usize) -> Vec<Candidate> {
     let mut best: Vec<Candidate> = Vec::new();
-    for (beam, token, score) in candidates {
+    for candidate in candidates {
         let full = best.len() == count;
+        let score = candidate.score;
         if score == f32::NEG_INFINITY || full && best.last().is_none_or(|worst| score <= worst.score) {
             continue;
         }
         if full {
             best.pop();
         }
-        let place = best.partition_point(|other| other.score >= score);
-        best.insert(place, Candidate { beam, token, score });
+        best.insert(best.partition_point(|other| other.score >= score), candidate);
     }
     best
 }

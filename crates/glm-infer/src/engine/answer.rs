@@ -46,8 +46,8 @@ impl Answer {
         }
     }
 
-    /// The text of all tokens, or that before the stop string.
+    /// The text without end token and other special tokens, or that before the stop string.
     pub fn decode(&self, tokenizer: &Tokenizer) -> String {
-        self.text.clone().unwrap_or_else(|| tokenizer.decode(&self.tokens))
+        self.text.clone().unwrap_or_else(|| tokenizer.decode_skipping_specials(self.content()))
     }
 }

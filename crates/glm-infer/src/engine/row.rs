@@ -143,14 +143,14 @@ impl<'a> Row<'a> {
         Ok(())
     }
 
-    /// The best (or the drawn) tokens to go on with, more than there are beams since some may end their answer.
+    /// The best (or the drawn) tokens to go on with, best first. There are more than beams since some may end their answer.
     fn candidates(
         &mut self,
         logits: &[&[f32]],
         config: &GenerationConfig,
         endings: &Endings<'a>,
     ) -> Result<Vec<Candidate>, DecodeError> {
-        // At least one of a beam's candidates is no end token. Transformers takes two, and gives up when both end answers.
+        // With so many of a beam at least one is no end token. Transformers takes two, and gives up when too few are left.
         let each = endings.special.eos.len().saturating_add(1).max(2);
         let count = config.num_beams.saturating_mul(each);
         let mut rows = Vec::with_capacity(logits.len());
@@ -169,8 +169,12 @@ impl<'a> Row<'a> {
         if self.generated == 0 {
             rows = rows.iter().cycle().take(open.saturating_mul(config.num_beams)).cloned().collect();
         }
-        let drawn = decode::draw_candidates(&rows, count, &mut || self.rng.next_u64());
-        Ok(drawn.into_iter().map(|c| Candidate { beam: c.beam % open, ..c }).collect())
+        let mut drawn = decode::draw_candidates(&rows, count, &mut || self.rng.next_u64());
+        drawn.iter_mut().for_each(|candidate| candidate.beam %= open);
+        // Those beyond transformers' two a beam must not compete with them: they only step in where those end answers.
+        let competing = drawn.len().min(2 * config.num_beams);
+        drawn[..competing].sort_by(|a, b| b.score.total_cmp(&a.score));
+        Ok(drawn)
     }
 
     /// Sets the answer when the row is complete.

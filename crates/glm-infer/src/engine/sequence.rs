@@ -55,7 +55,7 @@ impl<'a> Sequence<'a> {
         ids.extend(padded.then_some(endings.special.pad));
         ids.extend_from_slice(prompt);
         let text = endings.tokenizer.map(|tokenizer| Text {
-            decoder: tokenizer.stream(),
+            decoder: tokenizer.stream_skipping_specials(),
             text: String::new(),
             ends: Vec::new(),
             stop: None,

@@ -6,7 +6,7 @@ use crate::config::GlmConfig;
 use crate::ops;
 use crate::quant::{self, Scheme};
 use crate::variant::{Names, NormKind};
-use crate::weights::{TensorBytes, WeightFolder};
+use crate::weights::{TensorBytes, WeightFolder, fingerprint};
 use crate::{ModelError, Result};
 use candle_core::{Tensor, Var};
 use glm_kernels::cpu::attention::Shape;
@@ -230,21 +230,4 @@ impl Loader<'_> {
             residual: config.knobs.residual,
         })
     }
-}
-
-/// FNV-1a over names, types, shapes and the first 256 bytes of every tensor: tells bases apart, proves nothing.
-fn fingerprint(weights: &WeightFolder) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut eat = |bytes: &[u8]| {
-        for b in bytes {
-            hash = (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
-    for name in weights.names() {
-        let Some(tensor) = weights.get(name) else { continue };
-        eat(name.as_bytes());
-        eat(format!("{}{:?}", tensor.dtype, tensor.shape).as_bytes());
-        eat(&tensor.data[..tensor.data.len().min(256)]);
-    }
-    format!("{hash:016x}")
 }

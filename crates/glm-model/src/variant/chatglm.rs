@@ -39,7 +39,7 @@ pub fn config(raw: Map<String, Value>) -> Result<GlmConfig, String> {
         }
     }
     let epsilon = keys.number("layernorm_epsilon", 1e-5)?;
-    if !(epsilon > 0.0) {
+    if epsilon <= 0.0 {
         return Err(format!("layernorm_epsilon {epsilon} must be positive"));
     }
     Ok(GlmConfig {

@@ -1,6 +1,7 @@
 //! Weight files as Hugging Face publishes them: safetensors and torch zip archives, whole or sharded, memory-mapped.
 
 mod bytes;
+mod fingerprint;
 mod folder;
 mod mmap;
 mod pickle;
@@ -13,6 +14,7 @@ mod torch_write;
 mod write;
 
 pub use bytes::{ElementType, TensorBytes};
+pub use fingerprint::fingerprint;
 pub use folder::WeightFolder;
 pub use safetensors_file::metadata as safetensors_metadata;
 pub use safetensors_write::stream_safetensors;
@@ -52,7 +54,8 @@ fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
 fn stranger(path: &Path, bytes: &[u8]) -> Option<String> {
     let head = &bytes[..bytes.len().min(256)];
     let text = String::from_utf8_lossy(head).trim_start().to_ascii_lowercase();
-    if matches!(head, [0x80, 2..=5, ..]) {
+    // The length of a safetensors header may begin with the same two bytes; its header begins with a brace.
+    if matches!(head, [0x80, 2..=5, ..]) && head.get(8) != Some(&b'{') {
         return Some(format!(
             "an old torch file (a pickle, as torch wrote before version 1.6), which is not read. Convert it once, in Python: \
              import torch; p = {:?}; torch.save(torch.load(p, map_location=\"cpu\", weights_only=True), p)",
@@ -71,4 +74,24 @@ fn stranger(path: &Path, bytes: &[u8]) -> Option<String> {
         );
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_safetensors_file_is_never_taken_for_a_pickle() {
+        // 0x0280 bytes of header: the file begins with 80 02, as a pickle does.
+        let mut header = br#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#.to_vec();
+        for (length, low) in [(0x0280, [0x80, 2]), (0x0580, [0x80, 5])] {
+            header.resize(length, b' ');
+            let file = [&(length as u64).to_le_bytes()[..], &header, &[7]].concat();
+            assert_eq!(file[..2], low);
+            assert_eq!(entries(Path::new("a.safetensors"), &file).expect("a whole file")[0].name, "a");
+        }
+        let pickle = [0x80, 2, 0x8a, 10, b'l', 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
+        let error = entries(Path::new("a.bin"), &pickle).expect_err("a pickle").to_string();
+        assert!(error.contains("an old torch file"), "{error}");
+    }
 }

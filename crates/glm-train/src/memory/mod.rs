@@ -39,9 +39,10 @@ pub fn peak_resident() -> Option<u64> {
 /// Bytes of activations that one block keeps for the backward pass of a batch of `tokens`.
 ///
 /// What the tape holds, in f32: seven tensors of the hidden width (input, two norms, two layer outputs, two sums),
-/// three of the fused projection (product, bias, rotated), the attention's output and three of the MLP's inner width.
+/// three of the fused projection (product, bias, rotated), the attention's output, and both sides of the MLP's activation.
 pub fn block_activations(config: &GlmConfig, tokens: usize) -> u64 {
     let attention = config.num_attention_heads * config.head_dim;
-    let width = 7 * config.hidden_size + 3 * config.fused_width() + attention + 3 * config.ffn_hidden_size;
+    let inner = config.ffn_hidden_size + config.knobs.activation.width_before(config.ffn_hidden_size);
+    let width = 7 * config.hidden_size + 3 * config.fused_width() + attention + inner;
     (width * tokens * 4) as u64
 }

@@ -1,76 +1,25 @@
 //! The network against the official code: logits, hidden states, cache and decoding steps of the forward fixtures of every
 //! variant.
-#![allow(clippy::unwrap_used)] // Helpers of tests, which the lint does not know as tests.
 
-use glm_data::{Batch, Positions, Variant};
+use crate::support::{FOLDERS, Prompt, network, of_row, packed, positions, real, values};
+use glm_data::{Batch, Variant};
 use glm_model::glm::{BlockInputs, Network};
-use glm_model::{AdapterInputs, KvCache, LoadOptions};
-use glm_testkit::{Golden, fixture, json, largest_difference, relative_error};
+use glm_model::{AdapterInputs, KvCache};
+use glm_testkit::{Golden, json, largest_difference, relative_error};
 
 const TOLERANCE: f64 = 2e-5;
-const FOLDERS: [&str; 3] = ["glm1-tiny", "glm2-tiny", "glm3-tiny"];
-
-fn network(folder: &str) -> Network {
-    Network::load(&fixture(folder), LoadOptions::default(), &mut |_, _| {}).unwrap()
-}
-
-/// A prompt without its padding.
-struct Prompt {
-    ids: Vec<u32>,
-    /// Where it begins in the padded golden.
-    from: usize,
-    positions: Positions,
-}
-
-/// Positions as the goldens have them, `[2, tokens]` behind the padding of one row.
-fn positions(network: &Network, ids: &[u32], golden: &[i64]) -> Positions {
-    if network.config().variant != Variant::ChatGlm {
-        return Positions::Linear;
-    }
-    let sop = network.config().raw["bos_token_id"].as_u64().unwrap();
-    let context_len = ids.iter().position(|id| u64::from(*id) == sop).unwrap();
-    let (first, second) = golden.split_at(golden.len() / 2);
-    let (first, second) = (&first[first.len() - ids.len()..], &second[second.len() - ids.len()..]);
-    let positions = Positions::Block { context_len, mask_position: first[ids.len() - 1] as usize };
-    for i in 0..ids.len() {
-        assert_eq!(positions.at(i).map(i64::from), [first[i], second[i]], "token {i} of {ids:?}");
-    }
-    positions
-}
 
 fn prompts(network: &Network, golden: &Golden, meta: &serde_json::Value, case: &str) -> Vec<Prompt> {
     let prompts: Vec<Vec<u32>> = serde_json::from_value(meta["cases"][case]["prompts"].clone()).unwrap();
     let padded = golden.integer_rows(&format!("{case}.input_ids"));
-    let of_row = |row: usize| {
-        let name = format!("{case}.position_ids");
-        let all = golden.integers(&name).1;
-        let each = all.len() / padded.len();
-        &all[row * each..(row + 1) * each]
-    };
     let both = prompts.into_iter().zip(&padded).enumerate();
     both.map(|(row, (ids, padded))| {
         let from = padded.len() - ids.len();
         assert!(ids.iter().zip(&padded[from..]).all(|(a, b)| i64::from(*a) == *b), "{case} row {row}");
-        let positions = positions(network, &ids, of_row(row));
+        let positions = positions(network, &ids, of_row(golden, &format!("{case}.position_ids"), row));
         Prompt { ids, from, positions }
     })
     .collect()
-}
-
-fn packed(prompts: &[Prompt]) -> Batch {
-    let mut batch = Batch::default();
-    prompts.iter().for_each(|p| batch.push(&p.ids, 0, p.positions, None, 0));
-    batch
-}
-
-fn values(tensor: &candle_core::Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// Rows `from..` of sequence `row` of a golden `[batch, seq, width]`.
-fn real<'a>(golden: &'a Golden, name: &str, row: usize, from: usize) -> &'a [f32] {
-    let (shape, values) = golden.floats(name);
-    &values[(row * shape[1] + from) * shape[2]..(row + 1) * shape[1] * shape[2]]
 }
 
 /// Calls `check` for every case of every variant.

@@ -1,0 +1,170 @@
+//! `glmtune export`: what was trained, in the form of other programs. Every export is reopened and compared before it is
+//! said to be done.
+
+use super::adapter;
+use crate::args::types::{ExportForm, FileFormat};
+use crate::config::adapter::AdapterConfig;
+use crate::config::tools::ExportSettings;
+use crate::hub;
+use anyhow::{Context, bail};
+use glm_model::adapter::{LoraAdapter, PrefixEncoder, write_lora};
+use glm_model::export::{
+    ExportReport, FolderOptions, FolderSource, GgufOptions, LoraDelta, Merged, TensorSource, export_bundle,
+    export_folder, export_gguf, export_prefix, export_quantized,
+};
+use glm_model::weights::{FileFormat as WeightFormat, fingerprint};
+use glm_train::{Adapter, atomic};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Runs it.
+///
+/// # Errors
+/// Names the file, tensor or flag, and what to do; nothing is left half-written.
+pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
+    let folder = hub::resolve(&settings.base.path, &settings.base.hub).context("--model_name_or_path")?;
+    let source = FolderSource::open(&folder)?;
+    let config = source.config();
+    let opened = match &settings.adapter {
+        Some(files) => {
+            let any = AdapterConfig::FromFile { init_from: files.clone(), prefix_dropout: 0.0 };
+            adapter::open(Some(&any), config).context("--adapter")?
+        }
+        None => None,
+    };
+    let report = match opened.as_ref().map(|opened| (&opened.adapter, &opened.trained_on)) {
+        Some((Adapter::Prefix { encoder, .. }, trained_on)) => prefix(settings, &source, &folder, encoder, trained_on)?,
+        Some((Adapter::Lora(lora), trained_on)) => lora_export(settings, &source, &folder, lora, trained_on)?,
+        Some((Adapter::Full, _)) => bail!("--adapter: it is a whole model; give it as --model_name_or_path"),
+        None => match settings.to {
+            ExportForm::Thudm | ExportForm::Peft | ExportForm::Bundle => {
+                bail!("--to writes an adapter in that form: give it as --adapter")
+            }
+            _ => model(settings, &source, &folder)?,
+        },
+    };
+    for remark in &report.remarks {
+        eprintln!("note: {remark}");
+    }
+    println!(
+        "{}: {} tensors, {:.1} MB, reopened and compared",
+        report.path.display(),
+        report.tensors,
+        report.bytes as f64 / 1e6
+    );
+    Ok(())
+}
+
+fn prefix(
+    settings: &ExportSettings,
+    source: &FolderSource,
+    folder: &Path,
+    encoder: &PrefixEncoder,
+    trained_on: &BTreeMap<String, String>,
+) -> anyhow::Result<ExportReport> {
+    let config = source.config();
+    match settings.to {
+        ExportForm::Thudm => Ok(export_prefix(config, encoder, trained_on, folder, &settings.out)?),
+        ExportForm::Bundle => {
+            let mut metadata = trained_on.clone();
+            if !metadata.contains_key("base_fingerprint") {
+                // The Python scripts' checkpoints do not say it; whoever exports says it by naming the base.
+                metadata.insert("base_fingerprint".into(), fingerprint(source.weights()));
+            }
+            let tokenizer = folder.join(config.variant.tokenizer_file());
+            Ok(export_bundle(config, encoder, &metadata, &tokenizer, &settings.out)?)
+        }
+        ExportForm::Peft => bail!(
+            "--to peft writes LoRA; this is a P-Tuning prefix, whose layout PEFT's PREFIX_TUNING gets wrong for ChatGLM. \
+             Use --to thudm or --to bundle"
+        ),
+        ExportForm::Merged | ExportForm::Int4 | ExportForm::Int8 | ExportForm::Gguf => bail!(
+            "a prefix cannot be merged into the weights: it is extra keys and values in front of the text, and no change of \
+             the matrices does the same. Ship the base and the prefix: --to bundle writes it as one file, --to thudm as \
+             THUDM's scripts load it. To export the base alone, leave out --adapter"
+        ),
+    }
+}
+
+fn lora_export(
+    settings: &ExportSettings,
+    source: &FolderSource,
+    folder: &Path,
+    lora: &LoraAdapter,
+    trained_on: &BTreeMap<String, String>,
+) -> anyhow::Result<ExportReport> {
+    match settings.to {
+        ExportForm::Peft => peft(settings, source, lora, trained_on),
+        ExportForm::Thudm | ExportForm::Bundle => bail!(
+            "this is LoRA, which --to peft writes as an adapter, and --to merged, int4, int8 or gguf as a whole model; \
+             thudm and bundle are for prefixes"
+        ),
+        _ => {
+            let delta = LoraDelta::new(lora, source.config());
+            model(settings, &Merged::new(source, &delta)?, folder)
+        }
+    }
+}
+
+fn peft(
+    settings: &ExportSettings,
+    source: &FolderSource,
+    lora: &LoraAdapter,
+    trained_on: &BTreeMap<String, String>,
+) -> anyhow::Result<ExportReport> {
+    let out = &settings.out;
+    if out.exists() {
+        bail!("--out {}: it exists already; give a new folder", out.display());
+    }
+    let place = atomic::AtomicDir::create(out)?;
+    let name = settings.base.path.display().to_string();
+    write_lora(place.path(), lora, source.config(), &name, trained_on)?;
+    let again = adapter::reopen(place.path(), source.config())?;
+    let same = adapter::values(&again)? == adapter::values(&Adapter::Lora(lora.clone()))?;
+    if !same {
+        bail!("{}: what was written reads back differently; nothing is kept", out.display());
+    }
+    place.commit()?;
+    let values: usize = lora.parameters().iter().map(|(_, var)| var.elem_count()).sum();
+    Ok(ExportReport {
+        path: out.clone(),
+        tensors: lora.parameters().len(),
+        bytes: 4 * values as u64,
+        copied: Vec::new(),
+        remarks: Vec::new(),
+    })
+}
+
+/// A whole model.
+fn model(settings: &ExportSettings, source: &dyn TensorSource, folder: &Path) -> anyhow::Result<ExportReport> {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template(
+        "exporting {bar:28.cyan/blue} {bytes}/{total_bytes} written and compared, ETA {eta}",
+    ) {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    let mut progress = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let out = &settings.out;
+    let report = match settings.to {
+        ExportForm::Merged => {
+            let format = match settings.format {
+                FileFormat::Bin => WeightFormat::Torch,
+                FileFormat::Safetensors => WeightFormat::Safetensors,
+            };
+            let options = FolderOptions { dtype: settings.dtype, format, shard_size: settings.shard_size };
+            export_folder(source, folder, out, options, &mut progress)
+        }
+        ExportForm::Int4 => export_quantized(source, 4, folder, out, &mut progress),
+        ExportForm::Int8 => export_quantized(source, 8, folder, out, &mut progress),
+        _ => {
+            let options = GgufOptions { kind: settings.gguf_type, name: None };
+            export_gguf(source, folder, out, &options, &mut progress)
+        }
+    };
+    bar.finish_and_clear();
+    Ok(report?)
+}
