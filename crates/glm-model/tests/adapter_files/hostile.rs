@@ -1,6 +1,6 @@
 //! Adapters that are empty, damaged, diverged or of another base.
 
-use crate::support::{FOLDERS, Tensors, adapter_folder, base, changed, refused};
+use crate::support::{FOLDERS, Tensors, adapter_folder, base, changed, config, refused};
 use glm_model::adapter::open;
 use glm_model::weights::ElementType;
 use proptest::prelude::*;
