@@ -186,6 +186,22 @@ fn our_own_keys_arrive() {
 }
 
 #[test]
+fn decoding_keys_arrive() {
+    let flags = "--num_beams 4 --length_penalty 0.6 --early_stopping --stop ### --repetition_detector";
+    let (config, _) = dry_run("train", &format!("{LEAST} {flags}"));
+    let generation = &config["generation"];
+    assert_eq!((&generation["num_beams"], &generation["length_penalty"]), (&json!(4), &json!(0.6)));
+    assert_eq!((&generation["early_stopping"], &generation["stop"]), (&json!(true), &json!(["###"])));
+    assert_eq!(generation["repetition"]["times"], 4);
+    let (config, _) = dry_run("train", &format!("{LEAST} --generation_num_beams 3"));
+    assert_eq!((&config["generation"]["num_beams"], &config["generation"]["repetition"]), (&json!(3), &json!(null)));
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.toml"), "stop = [\"问：\", \"\\n\\n\"]\n").unwrap();
+    let (config, _) = dry_run_in(folder.path(), "train", &format!("a.toml {LEAST}"));
+    assert_eq!(config["generation"]["stop"], json!(["问：", "\n\n"]));
+}
+
+#[test]
 fn evaluation_during_training_turns_do_eval_on() {
     let (config, _) = dry_run("train", &format!("{LEAST} --validation_file dev.json --evaluation_strategy steps"));
     assert_eq!(config["do_eval"], true);

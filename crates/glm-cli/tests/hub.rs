@@ -68,7 +68,7 @@ fn an_interrupted_download_is_gone_on_with_by_the_next_run() {
     assert!(error.contains("model.safetensors") && error.contains("broke 6 times in a row"), "{error}");
     assert!(error.contains("1000 B of"), "{error}");
     assert!(!room.repo().join("refs/main").exists(), "a half model must not be found");
-    assert!(room.refused("--offline").contains("the weights"));
+    assert!(room.refused("--offline").contains("lacks a finished download of main"));
     assert_eq!(room.leftovers().len(), 1);
 
     room.hub.seen();

@@ -50,8 +50,8 @@ fn what_python_has_downloaded_is_used_without_a_network() {
 fn without_a_network_it_says_what_is_missing() {
     let room = Room::new();
     for (variables, flags, parts) in [
-        (vec![NOWHERE, ("HF_HUB_OFFLINE", "1")], "", ["every file", "HF_HUB_OFFLINE"]),
-        (vec![NOWHERE, ("TRANSFORMERS_OFFLINE", "true")], "", ["every file", "HF_HUB_OFFLINE"]),
+        (vec![NOWHERE, ("HF_HUB_OFFLINE", "1")], "", ["a finished download of main", "HF_HUB_OFFLINE"]),
+        (vec![NOWHERE, ("TRANSFORMERS_OFFLINE", "true")], "", ["a finished download of main", "HF_HUB_OFFLINE"]),
         (vec![NOWHERE], "--offline", ["models--THUDM--tiny", "--offline"]),
         (vec![NOWHERE], "", ["cannot be reached", "HF_ENDPOINT=https://hf-mirror.com"]),
         (vec![("HF_ENDPOINT", "ftp://x")], "", ["HF_ENDPOINT ftp://x", "https://"]),

@@ -36,7 +36,7 @@ keys! {
     max_predict_samples: Option<usize> = None;
     /// Text put before every prompt
     source_prefix: String = String::new();
-    /// Beams of beam search; only 1 (none) is built
+    /// Beams of beam search, which looks for the most likely answer; 1: none
     num_beams: Option<usize> = None;
     /// Do not train on padding
     ignore_pad_token_for_loss: bool = true;

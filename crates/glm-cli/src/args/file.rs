@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::keys::KeySet;
 use super::sources::{Given, Source};
+use super::types::TEXTS;
 use super::usage::{UsageError, refuse};
 
 /// Reads a `.json` or `.toml` file into the keys.
@@ -26,7 +27,10 @@ pub fn load<K: KeySet>(path: &Path, given: &mut Given<K>) -> Result<(), UsageErr
     };
     let pairs = parse(&text).map_err(|message| UsageError(format!("{shown}: {message}")))?;
     for (name, value) in pairs {
-        if let Some(text) = as_text(&value).map_err(|found| UsageError(format!("{name} in {shown}: {found}")))? {
+        let list = value.is_array() && K::keys().iter().any(|key| key.name == name && key.metavar == TEXTS);
+        if list {
+            given.set(&name, &value.to_string(), Source::File(shown.clone()))?;
+        } else if let Some(text) = as_text(&value).map_err(|found| UsageError(format!("{name} in {shown}: {found}")))? {
             given.set(&name.replace('-', "_"), &text, Source::File(shown.clone()))?;
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use glm_train::{Checkpointing, IntervalStrategy, Optim, SchedulerType};
 
 use super::keys::keys;
-use super::types::{Bytes, ResumeFlag};
+use super::types::{Bytes, ResumeFlag, Texts};
 
 keys! {
     /// What to do, and where the results go.
@@ -116,8 +116,22 @@ keys! {
     repetition_penalty: f32 = 1.0;
     /// Most tokens of an answer (default: prompt and answer together take max_source_length + max_target_length + 1)
     max_new_tokens: Option<usize> = None;
-    /// Beams of beam search; only 1 (none) is built
+    /// Beams of beam search, unless --num_beams is given
     generation_num_beams: Option<usize> = None;
     /// Most tokens of prompt and answer
     generation_max_length: Option<usize> = None, unused "as in the official main.py, max_source_length + max_target_length + 1 holds; --max_new_tokens limits the answer alone";
+}
+
+keys! {
+    /// Decoding, the same in evaluation and in conversations.
+    pub struct DecodingArgs in "Generation";
+
+    /// Beam search divides the log probability of an answer by its length to this power: above 0 favours long answers
+    length_penalty: f64 = 1.0;
+    /// Beam search ends when as many answers as beams are complete, even where a better one could still come
+    early_stopping: bool = false;
+    /// Text that ends an answer, and is no part of it; several as a json list
+    stop: Texts = Texts(Vec::new());
+    /// End an answer that only repeats itself (the same tokens four times or more, 32 tokens at least)
+    repetition_detector: bool = false;
 }

@@ -43,6 +43,30 @@ impl FlagValue for ResumeFlag {
     }
 }
 
+/// Texts: one as it stands, or several as a json list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Texts(pub Vec<String>);
+
+impl FlagValue for Texts {
+    const METAVAR: &'static str = TEXTS;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || "a text, or a json list of texts such as [\"###\", \"\\n\\n\"]".to_string();
+        let texts: Vec<String> = match text.trim_start().starts_with('[') {
+            true => serde_json::from_str(text).map_err(|_| expected())?,
+            false => vec![text.to_string()],
+        };
+        if texts.iter().any(String::is_empty) { Err(expected()) } else { Ok(Self(texts)) }
+    }
+
+    fn show(&self) -> String {
+        String::new()
+    }
+}
+
+/// How help texts show a list of texts, by which such keys are known.
+pub const TEXTS: &str = "TEXT|[TEXTS]";
+
 /// A number of bytes: `2GB` (powers of 1000), `2GiB` (powers of 1024), or plain bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -264,6 +288,16 @@ mod tests {
         assert_eq!(Optim::AdamwHf.show(), "adamw_hf");
         assert_eq!(BaseDtype::parse("float16"), Ok(BaseDtype::F16));
         assert_eq!(BaseDtype::parse("int4"), Err("one of auto, f32, bf16, f16".into()));
+    }
+
+    #[test]
+    fn texts_are_one_or_a_list() {
+        assert_eq!(Texts::parse("问："), Ok(Texts(vec!["问：".into()])));
+        assert_eq!(Texts::parse(r#"["a", "\n"]"#), Ok(Texts(vec!["a".into(), "\n".into()])));
+        assert_eq!(Texts::parse("[]"), Ok(Texts(vec![])));
+        for broken in ["", "[1]", "[\"\"]", "[a"] {
+            assert!(Texts::parse(broken).is_err(), "{broken}");
+        }
     }
 
     #[test]

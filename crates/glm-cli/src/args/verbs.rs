@@ -10,7 +10,7 @@ use super::legacy::LegacyArgs;
 use super::method::{AdapterArgs, MethodArgs};
 use super::model::{BaseArgs, ModelArgs};
 use super::peers::{ChatGlmTuningArgs, EfficientTuningArgs, LauncherArgs};
-use super::training::{OurTrainingArgs, PredictArgs, TaskArgs, TrainingArgs};
+use super::training::{DecodingArgs, OurTrainingArgs, PredictArgs, TaskArgs, TrainingArgs};
 use super::types::{Bytes, FileDtype, FileFormat};
 
 key_sets! {
@@ -36,6 +36,8 @@ key_sets! {
         our_training: OurTrainingArgs,
         /// Generation.
         predict: PredictArgs,
+        /// Decoding.
+        decoding: DecodingArgs,
         /// Old keys.
         legacy: LegacyArgs,
         /// Keys of chatglm_tuning.
@@ -66,6 +68,8 @@ keys! {
     repetition_penalty: f32 = 1.0;
     /// Most tokens of one answer
     max_new_tokens: Option<usize> = None;
+    /// Beams of beam search: answers are then shown when they are complete
+    num_beams: usize = 1;
     /// Seed of sampling
     seed: u64 = 42;
     /// Answer every question on its own
@@ -85,6 +89,8 @@ key_sets! {
         adapter: AdapterArgs,
         /// Conversation.
         conversation: ConversationArgs,
+        /// Decoding.
+        decoding: DecodingArgs,
     }
 }
 

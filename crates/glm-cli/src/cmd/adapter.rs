@@ -1,10 +1,10 @@
 //! What trains or is used, on its way between settings, files, training and generation.
 
 use crate::config::adapter::AdapterConfig;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use glm_data::Rng;
 use glm_model::adapter::{
-    AdapterSlots, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder, PrefixFile, parse_targets,
+    self, AdapterFile, AdapterSlots, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder, Site, parse_targets,
 };
 use glm_model::{GlmConfig, Network};
 use glm_train::{Adapter, memory};
@@ -32,16 +32,55 @@ pub fn open(settings: Option<&AdapterConfig>, base: &GlmConfig) -> anyhow::Resul
 }
 
 fn open_files(settings: &AdapterConfig, files: &Path, base: &GlmConfig) -> anyhow::Result<Opened> {
-    let (length, projection, dropout) = match settings {
-        AdapterConfig::Ptuning { pre_seq_len, prefix_projection, dropout, .. } => {
-            (*pre_seq_len, *prefix_projection, *dropout)
-        }
-        AdapterConfig::FromFile { prefix_dropout, .. } => (None, None, *prefix_dropout),
-        AdapterConfig::Lora { .. } | AdapterConfig::Full | AdapterConfig::Freeze { .. } => (None, None, 0.0),
+    let file = adapter::open(files)?;
+    let trained_on = file.metadata()?;
+    let other = |flag: &str| {
+        anyhow!("{}: it holds {}: give it as --{flag}, without flags of the other method", files.display(), file.kind())
     };
-    let file = PrefixFile::open(files)?;
-    let encoder = file.load(base, length, projection)?;
-    Ok(Opened { adapter: Adapter::Prefix { encoder, dropout }, trained_on: file.metadata()? })
+    let adapter = match (settings, &file) {
+        (AdapterConfig::Ptuning { pre_seq_len, prefix_projection, dropout, .. }, AdapterFile::Prefix(file)) => {
+            Adapter::Prefix { encoder: file.load(base, *pre_seq_len, *prefix_projection)?, dropout: *dropout }
+        }
+        (AdapterConfig::FromFile { prefix_dropout, .. }, AdapterFile::Prefix(file)) => {
+            Adapter::Prefix { encoder: file.load(base, None, None)?, dropout: *prefix_dropout }
+        }
+        (AdapterConfig::Lora { .. }, AdapterFile::Lora(file)) => {
+            Adapter::Lora(agreeing(settings, file.load(base)?, files, base)?)
+        }
+        (AdapterConfig::FromFile { .. }, AdapterFile::Lora(file)) => Adapter::Lora(file.load(base)?),
+        (_, AdapterFile::Prefix(_)) => return Err(other("ptuning_checkpoint")),
+        (_, AdapterFile::Lora(_)) => return Err(other("lora_checkpoint")),
+    };
+    Ok(Opened { adapter, trained_on })
+}
+
+/// Refuses flags that contradict a LoRA file; dropout alone may be chosen anew.
+fn agreeing(
+    settings: &AdapterConfig,
+    lora: LoraAdapter,
+    files: &Path,
+    base: &GlmConfig,
+) -> anyhow::Result<LoraAdapter> {
+    let AdapterConfig::Lora { rank, alpha, dropout, target, use_rslora, .. } = settings else { return Ok(lora) };
+    let held = lora.config();
+    let names = |sites: &BTreeSet<Site>| sites.iter().map(|site| site.name()).collect::<Vec<_>>().join(",");
+    let targets = target.as_deref().map(|text| parse_targets(text, base)).transpose()?;
+    for (flag, asked, found) in [
+        ("lora_rank", rank.map(|n| n.to_string()), held.rank.to_string()),
+        ("lora_alpha", alpha.map(|n| n.to_string()), held.alpha.to_string()),
+        ("lora_target", targets.as_ref().map(names), names(&held.targets)),
+        ("use_rslora", use_rslora.map(|on| on.to_string()), held.use_rslora.to_string()),
+    ] {
+        if let Some(asked) = asked.filter(|asked| *asked != found) {
+            bail!(
+                "{} has {flag} {found}; you passed --{flag} {asked}. Leave the flag out: it is read from the file",
+                files.display()
+            );
+        }
+    }
+    let config = LoraConfig { dropout: dropout.unwrap_or(held.dropout), ..held.clone() };
+    let mut values = values(&Adapter::Lora(lora.clone()))?.into_iter();
+    Ok(LoraAdapter::from_values(config, base, lora.places().to_vec(), |_, _| values.next().unwrap_or_default())?)
 }
 
 /// A fresh adapter. `rows` of a batch are trained at a time.

@@ -62,14 +62,18 @@ impl ChatSettings {
         let settings = Self {
             base: BaseConfig::new(given, &model, &keys.base)?,
             adapter: AdapterConfig::to_use(given, &model, &files)?,
-            generation: GenerationConfig {
-                do_sample: talk.do_sample,
-                top_k: talk.top_k,
-                repetition_penalty: talk.repetition_penalty,
-                max_new_tokens: talk.max_new_tokens,
-                seed: talk.seed,
-                ..GenerationConfig::default()
-            },
+            generation: outputs::decoding(
+                &keys.decoding,
+                GenerationConfig {
+                    num_beams: talk.num_beams,
+                    do_sample: talk.do_sample,
+                    top_k: talk.top_k,
+                    repetition_penalty: talk.repetition_penalty,
+                    max_new_tokens: talk.max_new_tokens,
+                    seed: talk.seed,
+                    ..GenerationConfig::default()
+                },
+            ),
             asked: Asked { max_length: talk.max_length, top_p: talk.top_p, temperature: talk.temperature },
             history: !talk.no_history,
             threads: outputs::threads(given, keys.base.threads)?,

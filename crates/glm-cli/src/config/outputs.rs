@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use glm_infer::GenerationConfig;
+use glm_infer::decode::RepetitionRule;
 
 use crate::args::keys::KeySet;
 use crate::args::sources::Given;
+use crate::args::training::DecodingArgs;
 use crate::args::types::Resume;
 use crate::args::usage::{Remark, UsageError, refuse};
 use crate::args::verbs::TrainKeys;
@@ -60,6 +62,17 @@ pub fn threads<K: KeySet>(given: &Given<K>, threads: Option<usize>) -> Result<Op
     Ok(threads)
 }
 
+/// The decoding keys that every verb has alike.
+pub fn decoding(keys: &DecodingArgs, config: GenerationConfig) -> GenerationConfig {
+    GenerationConfig {
+        length_penalty: keys.length_penalty,
+        early_stopping: keys.early_stopping,
+        stop: keys.stop.0.clone(),
+        repetition: keys.repetition_detector.then(RepetitionRule::default),
+        ..config
+    }
+}
+
 /// Refuses decoding settings that have no meaning.
 ///
 /// # Errors
@@ -73,6 +86,9 @@ pub fn check_generation<K: KeySet>(given: &Given<K>, config: &GenerationConfig) 
     check("temperature", config.temperature, config.temperature > 0.0, positive)?;
     check("top_p", config.top_p, config.top_p > 0.0 && config.top_p <= 1.0, "more than 0 and at most 1")?;
     check("repetition_penalty", config.repetition_penalty, config.repetition_penalty > 0.0, "more than 0")?;
+    if config.num_beams == 0 {
+        refuse!("{}: expected 1 or more, found 0", given.place("num_beams"));
+    }
     if config.max_new_tokens == Some(0) {
         refuse!("{}: expected 1 or more, found 0", given.place("max_new_tokens"));
     }

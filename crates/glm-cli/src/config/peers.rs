@@ -1,13 +1,16 @@
 //! What the commands of other projects mean, beyond the names of their keys.
 
-use crate::args::sources::Given;
-use crate::args::types::{Bits, Method};
+use crate::args::sources::{Given, Source};
+use crate::args::types::{Bits, Method, Resume, ResumeFlag};
 use crate::args::usage::{Remark, UsageError, refuse};
 use crate::args::verbs::TrainKeys;
-use glm_train::Checkpointing;
+use glm_train::{Checkpointing, trainer};
 
 /// Most tokens of an answer by default in chatglm_tuning.
 const CHATGLM_TUNING_LENGTH: usize = 1024;
+
+/// Base of chatglm_tuning when none is named.
+const CHATGLM_TUNING_BASE: &str = "THUDM/chatglm-6b";
 
 /// The keys with what the scripts of other projects imply filled in.
 ///
@@ -39,9 +42,25 @@ pub fn implied(
         if !given.has("max_target_length") {
             given.keys.data.max_target_length = CHATGLM_TUNING_LENGTH;
         }
+        given.keys.model.model_name_or_path.get_or_insert_with(|| CHATGLM_TUNING_BASE.into());
+        resume_weights(&mut given, remarks)?;
     }
     say_what_launchers_do(&given, remarks);
     Ok(given)
+}
+
+/// In `train_lora.py` resuming means to begin with the weights of an adapter; a checkpoint of ours is gone on with.
+fn resume_weights(given: &mut Given<TrainKeys>, remarks: &mut Vec<Remark>) -> Result<(), UsageError> {
+    let Some(Resume::Path(folder)) = given.keys.task.resume_from_checkpoint.0.clone() else { return Ok(()) };
+    if folder.join(trainer::STATE_FILE).is_file() || !folder.is_dir() {
+        return Ok(());
+    }
+    let (place, shown) = (given.place("resume_from_checkpoint"), folder.display().to_string());
+    remarks.push(Remark::Note(format!(
+        "{place} {shown} holds no state of a training: its adapter is begun with, and the steps count from 0, as in train_lora.py"
+    )));
+    given.keys.task.resume_from_checkpoint = ResumeFlag(None);
+    given.set("init_from", &shown, Source::Flag)
 }
 
 /// Whether the command is one of chatglm_tuning's: both its scripts demand these two.

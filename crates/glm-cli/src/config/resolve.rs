@@ -78,17 +78,6 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
 
 fn refuse_unbuilt(given: &Given<TrainKeys>) -> Result<(), UsageError> {
     let keys = &given.keys;
-    for (name, beams) in
-        [("num_beams", keys.data.num_beams), ("generation_num_beams", keys.predict.generation_num_beams)]
-    {
-        match beams {
-            Some(0) => refuse!("{}: expected 1 or more, found 0", given.place(name)),
-            None | Some(1) => {}
-            Some(beams) => {
-                refuse!("{} {beams}: beam search is not built yet; leave it out to sample", given.place(name))
-            }
-        }
-    }
     if !(-1..=0).contains(&keys.legacy.local_rank) {
         refuse!(
             "{} {}: one process trains, and training with several is not built yet; start glmtune once, without a launcher",
@@ -251,8 +240,10 @@ fn generation(given: &Given<TrainKeys>) -> Result<GenerationConfig, UsageError> 
         max_length: data.max_source_length.saturating_add(data.max_target_length).saturating_add(1),
         max_new_tokens: keys.max_new_tokens,
         seed: given.keys.training.seed,
+        num_beams: data.num_beams.or(keys.generation_num_beams).unwrap_or(1),
         ..GenerationConfig::default()
     };
+    let config = outputs::decoding(&given.keys.decoding, config);
     outputs::check_generation(given, &config)?;
     Ok(config)
 }

@@ -36,7 +36,10 @@ pub fn resolve(path: &Path, config: &HubConfig) -> anyhow::Result<PathBuf> {
     let environment = Environment::read(config)?;
     let repo = RepoCache::new(&environment.cache, &name);
     let found = repo.snapshot(&config.revision);
-    let missing = found.as_ref().map_or_else(|| vec!["every file".to_owned()], |found| files::missing(&found.folder));
+    let missing = found.as_ref().map_or_else(
+        || vec![format!("a finished download of {}", config.revision)],
+        |found| files::missing(&found.folder),
+    );
     if let (Some(found), true) = (&found, missing.is_empty()) {
         eprintln!("{name}: found in {} (commit {})", repo.folder().display(), found.commit);
         return Ok(found.folder.clone());

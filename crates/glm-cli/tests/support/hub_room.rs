@@ -1,4 +1,5 @@
 //! A world whose base is on a stand-in hub, and an empty cache.
+#![allow(dead_code)] // Each test file uses its own part.
 
 use super::hub_server::Hub;
 use super::support::{World, text};

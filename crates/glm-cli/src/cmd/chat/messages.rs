@@ -35,6 +35,11 @@ impl Messages {
         self.0.choose("Ctrl-C once more, Ctrl-D or stop leaves.", "再按一次 Ctrl-C、按 Ctrl-D 或输入 stop 退出。")
     }
 
+    /// The answer went in circles.
+    pub fn repetition(self) -> &'static str {
+        self.0.choose("note: the answer repeated itself and was ended", "提示：回答陷入重复，已被终止")
+    }
+
     /// The oldest turns had to go.
     pub fn dropped(self, turns: usize, max_length: usize) -> String {
         match self.0 {

@@ -10,8 +10,8 @@ use crate::cmd::{adapter, base, threads};
 use crate::config::ChatSettings;
 use crate::config::adapter::AdapterConfig;
 use anyhow::Context;
-use glm_data::Tokenizer;
-use glm_infer::{Engine, GenerationConfig, InferError, Request, SpecialIds};
+use glm_data::{Positions, Tokenizer};
+use glm_infer::{Engine, Finish, GenerationConfig, InferError, Request, SpecialIds};
 use glm_model::adapter::AdapterSlots;
 use history::History;
 use input::{Event, Input};
@@ -42,7 +42,8 @@ pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
         eprintln!("{}", adapter::describe(adapter, &loaded.network, &origin));
     }
     let generation = settings.generation(loaded.network.config().variant);
-    let mut engine = Engine::new(&loaded.network, &slots, SpecialIds::of(&loaded.tokenizer));
+    let mut engine =
+        Engine::new(&loaded.network, &slots, SpecialIds::of(&loaded.tokenizer)).with_tokenizer(&loaded.tokenizer);
     engine.prefill_tokens = PREFILL_TOKENS;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
@@ -124,7 +125,8 @@ impl Talk<'_> {
         if self.terminal {
             show(&mut out, self.messages.model())?;
         }
-        let request = Request { stream: self.asked, ..Request::new(prompt.ids, self.slot, self.generation) };
+        let positions = Positions::of(self.tokenizer, &prompt.ids)?;
+        let request = Request { positions, stream: self.asked, ..Request::new(prompt.ids, self.slot, self.generation) };
         self.asked += 1;
         self.stop.store(false, Ordering::Relaxed);
         let mut shown = Shown::new(self.tokenizer);
@@ -137,13 +139,18 @@ impl Talk<'_> {
             }
         });
         written?;
-        let (rest, answer) = shown.finish();
-        show(&mut out, &(self.harmless(rest) + "\n"))?;
-        generated.map_err(|error| match error {
+        let generated = generated.map_err(|error| match error {
             // There is no file whose row could be named.
             InferError::Row { source, .. } => anyhow::Error::from(source),
             other => other.into(),
-        })?;
+        });
+        // What stands before a stop string may end within a token, which was not shown.
+        let text = generated.as_ref().ok().and_then(|answers| answers.first()?.text.clone());
+        let (rest, answer) = shown.finish(text);
+        show(&mut out, &(self.harmless(rest) + "\n"))?;
+        if generated?.first().is_some_and(|answer| answer.finish == Finish::Repetition) {
+            eprintln!("{}", self.messages.repetition());
+        }
         if self.keep && !answer.is_empty() {
             self.history.push(question, answer);
         }

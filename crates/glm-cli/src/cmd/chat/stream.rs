@@ -1,6 +1,6 @@
 //! An answer on its way to the screen, while its end is not known yet.
 
-use glm_data::{StreamDecoder, Tokenizer, prompt};
+use glm_data::{StreamDecoder, Tokenizer, Variant, prompt};
 
 /// Longest placeholder that [`prompt::process_response`] fills in, in characters.
 const PLACEHOLDER: usize = 8;
@@ -24,13 +24,16 @@ impl<'a> Shown<'a> {
         let text = self.decoder.push(id);
         self.raw.push_str(&text);
         let answer = self.answer();
-        self.advance(&answer, certain(&answer))
+        let variant = self.tokenizer.variant();
+        self.advance(&answer, certain(&answer, variant))
     }
 
     /// Returns what was held back, and the whole answer as it belongs into the history.
-    pub fn finish(mut self) -> (String, String) {
+    /// `whole` is all of the text where it is known better than from the tokens.
+    pub fn finish(mut self, whole: Option<String>) -> (String, String) {
         let text = self.decoder.finish();
         self.raw.push_str(&text);
+        self.raw = whole.unwrap_or(self.raw);
         let answer = self.answer();
         (self.advance(&answer, answer.len()), answer)
     }
@@ -46,8 +49,12 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Bytes of `answer` that later text cannot change: all but the beginning of what may become a placeholder.
-fn certain(answer: &str) -> usize {
+/// Bytes of `answer` that later text cannot change: all but the beginning of what may become a placeholder and, for
+/// ChatGLM-6B, a last mark that a Chinese character after it would make full-width.
+fn certain(answer: &str, variant: Variant) -> usize {
+    if variant == Variant::ChatGlm && answer.ends_with([',', '!', ':', ';', '?']) {
+        return certain(&answer[..answer.len() - 1], variant);
+    }
     match answer.rfind('[') {
         Some(last) => {
             let open = if answer[..last].ends_with('[') { last - 1 } else { last };
@@ -61,7 +68,6 @@ fn certain(answer: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use glm_data::Variant;
     use glm_testkit::fixture;
 
     #[test]
@@ -81,16 +87,23 @@ mod tests {
                 seen.push_str(&shown.push(id));
                 assert!(answer.starts_with(&seen), "{seen:?} of {answer:?}");
             }
-            let (rest, whole) = shown.finish();
+            let (rest, whole) = shown.finish(None);
             assert_eq!((seen + &rest, whole), (answer.to_owned(), answer.to_owned()));
         }
     }
 
     #[test]
+    fn marks_wait_for_what_follows_in_the_first_model() {
+        assert_eq!(certain("你好a!", Variant::ChatGlm), "你好a".len());
+        assert_eq!(certain("你好a!", Variant::ChatGlm2), "你好a!".len());
+        assert_eq!(certain("[[训?", Variant::ChatGlm), 0);
+    }
+
+    #[test]
     fn little_is_held_back() {
-        assert_eq!(certain("你好[1]，世界，世界，世界"), "你好[1]，世界，世界，世界".len());
-        assert_eq!(certain("你好[[训练"), "你好".len());
-        assert_eq!(certain("你好[["), "你好".len());
-        assert_eq!(certain("你好"), "你好".len());
+        assert_eq!(certain("你好[1]，世界，世界，世界", Variant::ChatGlm2), "你好[1]，世界，世界，世界".len());
+        assert_eq!(certain("你好[[训练", Variant::ChatGlm2), "你好".len());
+        assert_eq!(certain("你好[[", Variant::ChatGlm2), "你好".len());
+        assert_eq!(certain("你好", Variant::ChatGlm2), "你好".len());
     }
 }

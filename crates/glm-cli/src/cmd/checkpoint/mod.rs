@@ -8,8 +8,12 @@ pub use verify::verify;
 
 use super::base::Loaded;
 use crate::config::RunConfig;
-use glm_model::adapter::{TORCH_FILE, write_prefix};
-use glm_train::{Adapter, TrainError};
+use anyhow::Context;
+use glm_model::DenseType;
+use glm_model::adapter::{TORCH_FILE, peft, write_lora, write_prefix};
+use glm_model::export::{FolderOptions, FolderSource, Parameters, export_folder};
+use glm_model::weights::FileFormat;
+use glm_train::{Adapter, TrainError, run_dir, trainer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +32,7 @@ const TOKENIZER_FILES: [&str; 6] = [
 pub fn main_file(adapter: &Adapter) -> &'static str {
     match adapter {
         Adapter::Prefix { .. } => TORCH_FILE,
-        Adapter::Lora(_) => "adapter_model.safetensors",
+        Adapter::Lora(_) => peft::SAFETENSORS_FILE,
         Adapter::Full => "config.json",
     }
 }
@@ -37,6 +41,8 @@ pub fn main_file(adapter: &Adapter) -> &'static str {
 pub struct CheckpointWriter<'a> {
     base: &'a Loaded,
     adapter: &'a Adapter,
+    /// What Python will load the base by.
+    base_name: String,
     config_json: String,
     metadata: BTreeMap<String, String>,
 }
@@ -56,6 +62,7 @@ impl<'a> CheckpointWriter<'a> {
         Self {
             base,
             adapter,
+            base_name: settings.base.path.display().to_string(),
             config_json: format!("{:#}\n", Value::Object(config)),
             metadata: metadata::of(settings, &base.network, adapter, data_sha256),
         }
@@ -71,10 +78,11 @@ impl<'a> CheckpointWriter<'a> {
                 write_prefix(folder, encoder, &self.metadata)?;
                 self.write_config(folder)?;
             }
-            Adapter::Lora(_) | Adapter::Full => {
-                let reason = "saving it is not built yet".to_owned();
-                return Err(TrainError::Resume { path: folder.to_path_buf(), reason });
+            Adapter::Lora(lora) => {
+                write_lora(folder, lora, self.base.network.config(), &self.base_name, &self.metadata)?;
             }
+            // Its own tokenizer files are written with it.
+            Adapter::Full => return self.write_model(folder),
         }
         for name in TOKENIZER_FILES {
             let from = self.base.folder.join(name);
@@ -86,10 +94,43 @@ impl<'a> CheckpointWriter<'a> {
         Ok(())
     }
 
+    /// A complete Hugging Face folder in f32, as the official script saves it.
+    fn write_model(&self, folder: &Path) -> glm_train::Result<()> {
+        let network = &self.base.network;
+        // What does not train, such as the official files' table of rotary frequencies, is taken from the base.
+        let files = FolderSource::open(&self.base.folder)?;
+        let trained = Parameters::new(network.config(), network.parameters(), Some(&files));
+        let options =
+            FolderOptions { dtype: Some(DenseType::F32), format: FileFormat::Torch, ..FolderOptions::default() };
+        export_folder(&trained, &self.base.folder, folder, options, &mut |_, _| {})?;
+        Ok(())
+    }
+
     fn write_config(&self, folder: &Path) -> glm_train::Result<()> {
         let path = folder.join("config.json");
         std::fs::write(&path, &self.config_json).map_err(io(path))
     }
+}
+
+/// Puts the trained part of a checkpoint into the output folder itself too, where chatglm_tuning's scripts leave it.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn place_in(output: &Path, checkpoint: &Path) -> anyhow::Result<()> {
+    let loops = [trainer::STATE_FILE, trainer::TENSORS_FILE, run_dir::TRAINER_STATE];
+    for entry in std::fs::read_dir(checkpoint)? {
+        let from = entry?.path();
+        let Some(name) = from.file_name().filter(|name| loops.iter().all(|own| name != own)) else { continue };
+        let to = output.join(name);
+        if to.is_file() {
+            std::fs::remove_file(&to).with_context(|| to.display().to_string())?;
+        }
+        // Files are never changed in place, so one copy on the disk serves both folders.
+        if std::fs::hard_link(&from, &to).is_err() {
+            std::fs::copy(&from, &to).with_context(|| to.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 fn io(path: PathBuf) -> impl FnOnce(std::io::Error) -> TrainError {

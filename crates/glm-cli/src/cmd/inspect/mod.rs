@@ -1,6 +1,7 @@
 //! `glmtune inspect`: what a folder or a file holds, and whether it is whole.
 
 mod base;
+mod lora;
 mod prefix;
 pub mod report;
 mod run_folder;
@@ -51,7 +52,7 @@ fn inspect(path: &Path, report: &mut Report) -> anyhow::Result<()> {
     }
     if holds_weights(path) {
         weights(path, report)
-    } else if path.join("config.json").is_file() || path.join(vocabulary::FILE).is_file() {
+    } else if path.join("config.json").is_file() || vocabulary::is_in(path) {
         base::show(path, None, report)
     } else if is_run {
         Ok(())
@@ -73,12 +74,17 @@ fn file(path: &Path, report: &mut Report) -> anyhow::Result<()> {
     let weights = WeightFolder::open(path)?;
     if adapter::holds_only_prefix(&weights) {
         prefix::show(path, &weights, report)
+    } else if lora::is_one(&weights) {
+        lora::show(path, path, report)
     } else {
         tensors::show(path, &weights, report)
     }
 }
 
 fn weights(path: &Path, report: &mut Report) -> anyhow::Result<()> {
+    if let Some(file) = lora::file_of(path) {
+        return lora::show(path, &file, report);
+    }
     let twin = path.join(adapter::SAFETENSORS_FILE);
     let main = WeightFolder::open(path);
     match main {

@@ -12,7 +12,7 @@ use super::tensors;
 /// Published models by the width of a prefix row: layers, keys and values of one layer, names.
 const PUBLISHED: [(usize, usize, &str); 3] = [
     (28, 512, "ChatGLM2-6B, ChatGLM3-6B"),
-    (28, 8192, "ChatGLM-6B, the first generation, which is not supported yet"),
+    (28, 8192, "ChatGLM-6B, the first generation"),
     (40, 512, "GLM-4-9B, which is not supported yet"),
 ];
 

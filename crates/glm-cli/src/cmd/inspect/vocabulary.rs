@@ -1,4 +1,4 @@
-//! A `tokenizer.model`, alone or in a folder.
+//! A vocabulary (`tokenizer.model`, ChatGLM-6B's `ice_text.model`), alone or in a folder.
 
 use std::path::Path;
 
@@ -6,12 +6,19 @@ use glm_data::{Tokenizer, Variant};
 
 use super::report::Report;
 
-/// Its name in a folder.
+/// Its usual name in a folder.
 pub const FILE: &str = "tokenizer.model";
+
+/// Whether a folder holds one.
+pub fn is_in(folder: &Path) -> bool {
+    Variant::ALL.into_iter().any(|variant| folder.join(variant.tokenizer_file()).is_file())
+}
 
 /// The file alone.
 pub fn show(path: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let tokenizer = Tokenizer::from_file(path, Variant::ChatGlm2)?;
+    let named = |variant: &Variant| path.file_name().is_some_and(|name| name == variant.tokenizer_file());
+    let variant = if named(&Variant::ChatGlm) { Variant::ChatGlm } else { Variant::ChatGlm2 };
+    let tokenizer = Tokenizer::from_file(path, variant)?;
     report.section(
         "Vocabulary (SentencePiece)",
         &[("tokens", format!("{} with the five special ones", tokenizer.vocab_size()))],
@@ -20,23 +27,15 @@ pub fn show(path: &Path, report: &mut Report) -> anyhow::Result<()> {
 
 /// One line about the vocabulary of a base folder with `rows` rows of embedding.
 pub fn of_folder(folder: &Path, variant: Variant, rows: usize, report: &mut Report) -> String {
-    let path = folder.join(FILE);
-    if !path.is_file() {
-        return format!("no {FILE}: training, evaluation and chat need one");
+    let name = variant.tokenizer_file();
+    if !folder.join(name).is_file() {
+        return format!("no {name}: training, evaluation and chat need one");
     }
-    match Tokenizer::from_file(&path, variant) {
-        Ok(tokenizer) => {
-            let tokens = tokenizer.vocab_size();
-            if tokens > rows {
-                report.problem(format!(
-                    "{FILE} has {tokens} tokens, but the model only {rows}: they do not belong together"
-                ));
-            }
-            format!("{FILE}, {tokens} tokens")
-        }
+    match Tokenizer::from_folder(folder, variant, Some(rows)) {
+        Ok(tokenizer) => format!("{name}, {} tokens", tokenizer.vocab_size()),
         Err(error) => {
             report.problem(error);
-            format!("{FILE}, which cannot be read")
+            format!("{name}, which cannot be used")
         }
     }
 }

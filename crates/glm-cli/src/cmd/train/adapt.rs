@@ -72,6 +72,9 @@ pub fn train(
     eprintln!("{}", checkpoint::verify(&outcome.checkpoint, base, adapter, &began_with, must_move)?);
     let seconds = outcome.runtime.as_secs_f64();
     let checkpoint = outcome.checkpoint.display();
+    if settings.save_into_output_dir && !outcome.interrupted {
+        checkpoint::place_in(output, &outcome.checkpoint)?;
+    }
     if outcome.interrupted {
         eprintln!(
             "stopped after step {}; saved {checkpoint}. To go on: the same command with --resume_from_checkpoint auto",
