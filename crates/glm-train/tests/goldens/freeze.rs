@@ -41,6 +41,14 @@ fn logits(network: &Network, batch: &Batch) -> Vec<f32> {
     network.logits(&hidden).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
+/// Weights that train and weights that are frozen are multiplied by different kernels, whose sums have another order.
+fn same_answers(folder: &str, trained: &Network, saved: &Network, batch: &Batch) {
+    let (trained, saved) = (logits(trained, batch), logits(saved, batch));
+    let scale = saved.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    let difference = largest_difference(&trained, &saved);
+    assert!(difference <= 1e-5 * scale, "{folder}: {difference} of {scale}");
+}
+
 fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
@@ -85,7 +93,7 @@ fn the_last_blocks_have_the_gradients_of_full_fine_tuning_and_alone_move() {
                 let moved = *before != values(after.as_tensor());
                 assert_eq!(moved, trained.contains(name.as_str()), "{folder}, {count} blocks: {name}");
             }
-            assert!(logits(&network, &batch) == logits(&load(room.path(), None, Trains::Nothing), &batch), "{folder}");
+            same_answers(folder, &network, &load(room.path(), None, Trains::Nothing), &batch);
         }
     }
 }
@@ -129,12 +137,7 @@ fn bf16_weights_are_seen_rounded_and_saved_so_while_their_masters_move_by_less()
             assert!(seen != logits(&network, &batch), "{folder}: a large step is seen");
             let room = tempfile::tempdir().unwrap();
             save(&network, &base, room.path());
-            let reloaded = load(room.path(), None, Trains::Nothing);
-            // Of its sums only the order may differ between weights that train and weights that are frozen.
-            let (trained, saved) = (logits(&network, &batch), logits(&reloaded, &batch));
-            let scale = saved.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-            let difference = largest_difference(&trained, &saved);
-            assert!(difference <= 1e-5 * scale, "{folder} {trains}: {difference} of {scale}");
+            same_answers(folder, &network, &load(room.path(), None, Trains::Nothing), &batch);
         }
     }
 }
