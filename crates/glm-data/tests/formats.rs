@@ -152,7 +152,7 @@ fn broken_rows_say_line_message_and_expectation() {
     let tokenizer = tiny(Variant::ChatGlm3);
     for (row, expected) in broken() {
         let config = DataConfig { format: format_of(&row), ..DataConfig::default() };
-        let rows = rows(&[row.clone()]);
+        let rows = rows(std::slice::from_ref(&row));
         let message = train_rows(&rows, &tokenizer, &config).unwrap_err().to_string();
         for part in ["rows.json line 1: "].iter().chain(&expected) {
             assert!(message.contains(part), "{message:?} lacks {part:?} for {row}");
@@ -166,7 +166,7 @@ fn broken_rows_say_line_message_and_expectation() {
 }
 
 fn format_of(row: &Value) -> Option<Format> {
-    Layout::of(&rows(&[row.clone()]), &DataConfig::default()).ok().map(|layout| layout.format)
+    Layout::of(&rows(std::slice::from_ref(row)), &DataConfig::default()).ok().map(|layout| layout.format)
 }
 
 #[test]
