@@ -6,7 +6,7 @@ use glm_data::Rng;
 use glm_model::adapter::{
     self, AdapterFile, AdapterSlots, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder, Site, parse_targets,
 };
-use glm_model::{GlmConfig, Network};
+use glm_model::{DenseType, GlmConfig, Network, Trains};
 use glm_train::{Adapter, memory};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,7 +25,10 @@ pub struct Opened {
 /// # Errors
 /// Names the files, what they hold, and what was expected.
 pub fn open(settings: Option<&AdapterConfig>, base: &GlmConfig) -> anyhow::Result<Option<Opened>> {
-    let Some((settings, files)) = settings.and_then(|settings| Some((settings, settings.init_from()?))) else {
+    let Some(settings) = settings else { return Ok(None) };
+    let Some(files) = settings.init_from() else {
+        // What does not fit the base is said before the base is loaded.
+        lora_config(settings, base)?;
         return Ok(None);
     };
     open_files(settings, files, base).with_context(|| format!("--{}", settings.flag())).map(Some)
@@ -97,24 +100,28 @@ pub fn fresh(settings: &AdapterConfig, network: &Network, seed: u64, rows: usize
             Ok(Adapter::Prefix { encoder, dropout: *dropout })
         }
         AdapterConfig::Ptuning { .. } => bail!("--pre_seq_len is missing"),
-        AdapterConfig::Lora { rank, alpha, dropout, target, use_rslora, .. } => {
-            let usual = LoraConfig::default();
-            let config = LoraConfig {
-                rank: rank.unwrap_or(usual.rank),
-                alpha: alpha.unwrap_or(usual.alpha),
-                dropout: dropout.unwrap_or(usual.dropout),
-                use_rslora: use_rslora.unwrap_or(usual.use_rslora),
-                targets: target.as_deref().map_or(Ok(usual.targets), |names| parse_targets(names, base))?,
-                ..LoraConfig::default()
-            };
-            Ok(Adapter::Lora(LoraAdapter::new(config, base, &mut Rng::with_stream(seed, 0))?))
+        AdapterConfig::Lora { .. } => {
+            Ok(Adapter::Lora(LoraAdapter::new(lora_config(settings, base)?, base, &mut Rng::with_stream(seed, 0))?))
         }
-        AdapterConfig::Full => Ok(Adapter::Full),
-        AdapterConfig::Freeze { .. } => {
-            bail!("--method freeze is not built yet: train LoRA (--method lora) or all weights")
-        }
+        AdapterConfig::Full | AdapterConfig::Freeze { .. } => Ok(Adapter::Full),
         AdapterConfig::FromFile { .. } => bail!("--init_from is missing"),
     }
+}
+
+/// What a fresh LoRA is made of.
+fn lora_config(settings: &AdapterConfig, base: &GlmConfig) -> anyhow::Result<LoraConfig> {
+    let usual = LoraConfig::default();
+    let AdapterConfig::Lora { rank, alpha, dropout, target, use_rslora, .. } = settings else { return Ok(usual) };
+    let config = LoraConfig {
+        rank: rank.unwrap_or(usual.rank),
+        alpha: alpha.unwrap_or(usual.alpha),
+        dropout: dropout.unwrap_or(usual.dropout),
+        use_rslora: use_rslora.unwrap_or(usual.use_rslora),
+        targets: target.as_deref().map_or(Ok(usual.targets), |names| parse_targets(names, base))?,
+        ..LoraConfig::default()
+    };
+    config.check(base)?;
+    Ok(config)
 }
 
 /// Refuses a prefix that cannot be trained in the memory there is, instead of being ended by the system.
@@ -155,7 +162,17 @@ pub fn describe(adapter: &Adapter, network: &Network, origin: &str) -> String {
                 adapter.parameter_count(network)
             )
         }
-        Adapter::Full => format!("all weights: {} tensors in f32, from the base", network.parameters().len()),
+        Adapter::Full => {
+            let form = match network.trained_type() {
+                DenseType::Bf16 => "bf16 with masters in f32",
+                _ => "f32",
+            };
+            let which = match network.trains() {
+                Trains::LastBlocks(count) => format!("weights of the last {count} layers"),
+                _ => "all weights".into(),
+            };
+            format!("{which}: {} tensors in {form}, from the base", network.parameters().len())
+        }
     }
 }
 

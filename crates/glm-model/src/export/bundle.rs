@@ -2,8 +2,8 @@
 //!
 //! Tensors: `transformer.prefix_encoder.embedding.weight`, f32 `[pre_seq_len, layers * 2 * kv_groups * head_dim]`, the keys
 //! and values themselves; `tokenizer.model`, u8 `[bytes]`, the vocabulary file as it is. Metadata: what the adapter says of
-//! itself (method, template, turns, lengths, base fingerprint), `format` [`BUNDLE_FORMAT`], `base_name`, and `base_config`,
-//! the base's `config.json`. Whatever reads a prefix file reads a bundle too.
+//! itself (method, template, turns, lengths, base fingerprint), `format` [`BUNDLE_FORMAT`], `variant`, `base_name`, and
+//! `base_config`, the base's `config.json`. Whatever reads a prefix file reads a bundle too.
 
 use super::prefix::{check, collapse, collapsed_metadata, values};
 use super::report::ExportReport;
@@ -12,7 +12,7 @@ use crate::adapter::{PrefixEncoder, PrefixFile};
 use crate::config::GlmConfig;
 use crate::weights::{ElementType, NewTensor, WeightFolder, safetensors_metadata, stream_safetensors};
 use crate::{ModelError, Result};
-use glm_data::Tokenizer;
+use glm_data::{Tokenizer, Variant};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,7 @@ pub fn export_bundle(
     let mut metadata = collapsed_metadata(metadata);
     metadata.insert("format".into(), BUNDLE_FORMAT.into());
     metadata.insert("base_config".into(), serde_json::Value::Object(base.raw.clone()).to_string());
+    metadata.insert("variant".into(), base.variant.name().into());
     if let Some(name) = base.raw.get("_name_or_path").and_then(|name| name.as_str()) {
         metadata.insert("base_name".into(), name.into());
     }
@@ -97,7 +98,12 @@ impl Bundle {
         }
         let text = metadata.get("base_config").ok_or_else(|| wrong("base_config is missing in its metadata".into()))?;
         let raw = serde_json::from_str(text).map_err(|e| wrong(format!("base_config is not a json object: {e}")))?;
-        let base = GlmConfig::from_raw(raw).map_err(|reason| wrong(format!("base_config: {reason}")))?;
+        let mut base = GlmConfig::from_raw(raw).map_err(|reason| wrong(format!("base_config: {reason}")))?;
+        // Their configurations do not tell ChatGLM3 from ChatGLM2; the base's tokenizer files did.
+        let third = metadata.get("variant").is_some_and(|name| name == Variant::ChatGlm3.name());
+        if third && base.variant == Variant::ChatGlm2 {
+            base.variant = Variant::ChatGlm3;
+        }
         let weights = WeightFolder::open(path)?;
         let vocabulary = weights.get(TOKENIZER).filter(|tensor| tensor.dtype == ElementType::U8);
         let vocabulary =

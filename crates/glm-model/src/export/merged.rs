@@ -2,12 +2,10 @@
 
 use super::source::{Packed, TensorSource};
 use super::tensor::SourceTensor;
-use crate::adapter::{LoraAdapter, Site};
 use crate::config::GlmConfig;
-use crate::ops::with_floats;
 use crate::weights::NewTensor;
 use crate::{ModelError, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What is added to the matrices of a base.
 pub trait WeightDelta {
@@ -81,35 +79,5 @@ impl TensorSource for Merged<'_> {
 
     fn release(&self, name: &str) {
         self.base.release(name);
-    }
-}
-
-/// The change that LoRA makes to the matrices of its base.
-pub struct LoraDelta<'a> {
-    adapter: &'a LoraAdapter,
-    places: BTreeMap<String, (usize, Site)>,
-}
-
-impl<'a> LoraDelta<'a> {
-    /// Names the matrices of `base` that `adapter` changes.
-    pub fn new(adapter: &'a LoraAdapter, base: &GlmConfig) -> Self {
-        let name = |(layer, site): &(usize, Site)| (format!("{}.weight", site.module(base, *layer)), (*layer, *site));
-        Self { adapter, places: adapter.places().iter().map(name).collect() }
-    }
-}
-
-impl WeightDelta for LoraDelta<'_> {
-    fn sites(&self) -> Vec<String> {
-        self.places.keys().cloned().collect()
-    }
-
-    fn add_to(&self, name: &str, shape: [usize; 2], values: &mut [f32]) -> Result<()> {
-        let Some((layer, site)) = self.places.get(name) else { return Ok(()) };
-        let Some(delta) = self.adapter.weight_delta(*layer, *site)? else { return Ok(()) };
-        if delta.dims() != shape {
-            let found = delta.dims();
-            return Err(ModelError::Setting(format!("{name} is {shape:?}, but LoRA adds {found:?} to it")));
-        }
-        Ok(with_floats(&delta, |delta| values.iter_mut().zip(delta).for_each(|(v, d)| *v += d))?)
     }
 }

@@ -1,6 +1,6 @@
 //! Trained tensors: all of a network's, or some over a base that kept the others.
 
-use super::source::{Packed, TensorSource};
+use super::source::{Packed, TensorSource, tied_to};
 use super::tensor::SourceTensor;
 use crate::config::GlmConfig;
 use crate::ops::with_floats;
@@ -24,6 +24,12 @@ impl<'a> Parameters<'a> {
         Self { config, trained, base }
     }
 
+    /// What trained under that name; a tied output layer is whatever became of the embedding.
+    fn trained(&self, name: &str) -> Option<&'a Var> {
+        let embedding = || self.trained.get(tied_to(self.config, name)?);
+        self.trained.get(name).or_else(embedding).copied()
+    }
+
     fn base(&self, name: &str) -> Result<&'a dyn TensorSource> {
         self.base
             .ok_or_else(|| ModelError::Setting(format!("tensor {name} did not train, and no base was given for it")))
@@ -36,20 +42,20 @@ impl TensorSource for Parameters<'_> {
     }
 
     fn describe(&self, name: &str) -> Result<NewTensor> {
-        let Some(var) = self.trained.get(name) else { return self.base(name)?.describe(name) };
+        let Some(var) = self.trained(name) else { return self.base(name)?.describe(name) };
         let stored = self.base.and_then(|base| base.describe(name).ok());
         let dtype = stored.map_or(ElementType::F32, |stored| stored.dtype);
         Ok(NewTensor { name: name.to_string(), dtype, shape: var.dims().to_vec() })
     }
 
     fn tensor(&self, name: &str) -> Result<SourceTensor<'_>> {
-        let Some(var) = self.trained.get(name) else { return self.base(name)?.tensor(name) };
+        let Some(var) = self.trained(name) else { return self.base(name)?.tensor(name) };
         let NewTensor { dtype, shape, .. } = self.describe(name)?;
         Ok(SourceTensor::computed(shape, dtype, with_floats(var.as_tensor(), <[f32]>::to_vec)?))
     }
 
     fn packed(&self, name: &str) -> Option<Packed<'_>> {
-        if self.trained.contains_key(name) { None } else { self.base?.packed(name) }
+        if self.trained(name).is_some() { None } else { self.base?.packed(name) }
     }
 
     fn unread(&self) -> Vec<String> {

@@ -3,6 +3,7 @@
 use super::tensor::SourceTensor;
 use crate::config::GlmConfig;
 use crate::glm::layout;
+use crate::variant::Names;
 use crate::weights::{ElementType, NewTensor, TensorBytes, WeightFolder};
 use crate::{ModelError, Result, adapter, quant};
 use rayon::prelude::*;
@@ -56,6 +57,12 @@ pub(super) fn dense_layout(source: &dyn TensorSource) -> Vec<String> {
     layout::tensors(&config).into_iter().map(|(name, _)| name).chain(source.unread()).collect()
 }
 
+/// The embedding, when `name` is an output layer that is tied to it.
+pub(super) fn tied_to(config: &GlmConfig, name: &str) -> Option<&'static str> {
+    let names = Names::of(config.variant);
+    (config.knobs.tied_embeddings && name == names.output).then_some(names.embedding)
+}
+
 /// An opened base folder, mapped; stored integers become floats when they are asked for.
 #[derive(Debug)]
 pub struct FolderSource {
@@ -90,8 +97,13 @@ impl FolderSource {
         &self.weights
     }
 
+    /// A copy of the embedding stands for a tied output layer that the files leave out.
     fn stored(&self, name: &str) -> Result<TensorBytes<'_>> {
-        self.weights.get(name).ok_or_else(|| ModelError::file(self.weights.path(), format!("tensor {name} is missing")))
+        let embedding = tied_to(&self.config, name).and_then(|embedding| self.weights.get(embedding));
+        self.weights
+            .get(name)
+            .or(embedding)
+            .ok_or_else(|| ModelError::file(self.weights.path(), format!("tensor {name} is missing")))
     }
 
     fn wrong(&self, name: &str, reason: &str) -> ModelError {
@@ -136,10 +148,9 @@ impl TensorSource for FolderSource {
     }
 
     fn unread(&self) -> Vec<String> {
-        let read: std::collections::BTreeSet<String> =
-            layout::tensors(&self.config).into_iter().map(|(name, _)| name).collect();
+        let names = Names::of(self.config.variant);
         let float = |name: &str| self.weights.entry(name).is_some_and(|entry| entry.dtype.is_float());
-        self.weights.names().filter(|name| !read.contains(*name) && float(name)).map(str::to_string).collect()
+        self.weights.names().filter(|name| names.ignored(name) && float(name)).map(str::to_string).collect()
     }
 
     fn release(&self, name: &str) {

@@ -1,16 +1,20 @@
 use super::support::{Changed, assert_same_bytes, base_with_files, names, quiet, some_matrix, source};
 use candle_core::Tensor;
 use glm_model::export::{FolderOptions, FolderSource, Parameters, TensorSource, export_folder};
+use glm_model::variant::Names;
 use glm_model::weights::{ElementType, FileFormat, WeightFolder};
-use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
+use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme, Trains};
 use glm_testkit::fixture;
 use serde_json::json;
+use std::path::Path;
 
 #[test]
 fn an_unchanged_base_comes_back_byte_for_byte_from_every_kind_of_file() {
-    let source = source("glm2-tiny/model");
-    for format in [FileFormat::Torch, FileFormat::Safetensors] {
-        for shard_size in [u64::MAX, 40_000] {
+    let formats = [FileFormat::Torch, FileFormat::Safetensors].map(|format| (format, u64::MAX));
+    let sharded = formats.map(|(format, _)| (format, 40_000));
+    for model in ["glm1-tiny/model", "glm2-tiny/model", "glm3-tiny/model"] {
+        let source = source(model);
+        for (format, shard_size) in formats.into_iter().chain(sharded) {
             let room = tempfile::tempdir().unwrap();
             let target = room.path().join("deep/out");
             let options = FolderOptions { dtype: None, format, shard_size };
@@ -21,7 +25,7 @@ fn an_unchanged_base_comes_back_byte_for_byte_from_every_kind_of_file() {
             };
             let report = export_folder(&source, &fixture("glm2-tiny/model"), &target, options, &mut progress).unwrap();
             assert_eq!((seen, last), (2 * report.bytes, 2 * report.bytes));
-            assert_same_bytes(&target, &fixture("glm2-tiny/model"));
+            assert_same_bytes(&target, &fixture(model));
             assert_eq!(WeightFolder::open(&target).unwrap().files().count() > 1, shard_size < u64::MAX);
             assert_eq!(names(target.parent().unwrap()), ["out"], "something was left beside it");
         }
@@ -83,9 +87,14 @@ fn tokenizer_and_model_code_go_with_the_weights_and_a_stale_prefix_setting_does_
 
 #[test]
 fn trained_parameters_are_exported_and_the_rest_comes_from_the_base() {
-    let path = fixture("glm2-tiny/model");
-    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trainable: true };
-    let network = Network::load(&path, options, &mut |_, _| {}).unwrap();
+    for model in ["glm1-tiny/model", "glm2-tiny/model"] {
+        check_parameters(&fixture(model));
+    }
+}
+
+fn check_parameters(path: &Path) {
+    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All };
+    let network = Network::load(path, options, &mut |_, _| {}).unwrap();
     let trained = network.parameters();
     for (_, var) in trained {
         var.set(&var.as_tensor().affine(1.0, 0.125).unwrap()).unwrap();
@@ -93,16 +102,22 @@ fn trained_parameters_are_exported_and_the_rest_comes_from_the_base() {
     let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let room = tempfile::tempdir().unwrap();
     let all = Parameters::new(network.config(), trained, None);
-    export_folder(&all, &path, &room.path().join("all"), FolderOptions::default(), &mut quiet).unwrap();
+    export_folder(&all, path, &room.path().join("all"), FolderOptions::default(), &mut quiet).unwrap();
     let weights = WeightFolder::open(&room.path().join("all")).unwrap();
     for (name, var) in trained {
         assert_eq!(weights.get(name).unwrap().all_f32().unwrap(), values(var.as_tensor()), "{name}");
     }
-    let base = FolderSource::open(&path).unwrap();
+    // Where the output layer is a copy of the embedding, the copy must be the trained one.
+    let names = Names::of(network.config().variant);
+    if network.config().knobs.tied_embeddings {
+        let table = |name: &str| weights.get(name).unwrap().all_f32().unwrap();
+        assert_eq!(table(names.output), table(names.embedding));
+    }
+    let base = FolderSource::open(path).unwrap();
     let (some, others) = trained.split_at(trained.len() / 2);
     let half = Parameters::new(network.config(), some, Some(&base));
     let options = FolderOptions { dtype: Some(DenseType::F32), ..FolderOptions::default() };
-    export_folder(&half, &path, &room.path().join("half"), options, &mut quiet).unwrap();
+    export_folder(&half, path, &room.path().join("half"), options, &mut quiet).unwrap();
     let weights = WeightFolder::open(&room.path().join("half")).unwrap();
     for (name, var) in some {
         assert_eq!(weights.get(name).unwrap().all_f32().unwrap(), values(var.as_tensor()), "{name}");
@@ -112,7 +127,7 @@ fn trained_parameters_are_exported_and_the_rest_comes_from_the_base() {
         assert_eq!(weights.get(name).unwrap().all_f32().unwrap(), kept, "{name}");
     }
     let missing = Parameters::new(network.config(), some, None);
-    let error = export_folder(&missing, &path, &room.path().join("no"), options, &mut quiet).unwrap_err().to_string();
+    let error = export_folder(&missing, path, &room.path().join("no"), options, &mut quiet).unwrap_err().to_string();
     assert!(error.contains("did not train, and no base was given"), "{error}");
 }
 

@@ -3,6 +3,7 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use glm_data::{Tokenizer, Variant};
 use glm_model::GlmConfig;
 use glm_model::export::{FolderSource, GgufOptions, GgufType, TensorSource, export_gguf};
+use glm_model::variant::Rotary;
 use glm_testkit::fixture;
 use std::fs::File;
 use std::path::Path;
@@ -30,7 +31,8 @@ fn keys_and_tensors_are_those_of_a_chatglm_model() {
         assert_eq!(number("chatglm.block_count"), config.num_layers);
         assert_eq!(number("chatglm.attention.head_count_kv"), config.kv_groups);
         assert_eq!(number("chatglm.rope.dimension_count"), config.head_dim / 2);
-        assert_eq!(content.metadata["chatglm.rope.freq_base"].to_f32().unwrap(), config.rope_base);
+        let Rotary::HalfOfHead { base } = config.knobs.rotary else { panic!("{:?}", config.knobs.rotary) };
+        assert_eq!(content.metadata["chatglm.rope.freq_base"].to_f32().unwrap(), base);
         assert_eq!(content.metadata["general.name"].to_string().unwrap(), "a name");
         let tokens = content.metadata["tokenizer.ggml.tokens"].to_vec().unwrap();
         let types = content.metadata["tokenizer.ggml.token_type"].to_vec().unwrap();
@@ -112,6 +114,10 @@ fn models_that_llama_cpp_cannot_run_are_refused_by_name() {
     let base = FolderSource::open(&folder).unwrap();
     let config = || base.config().clone();
     let heads = GlmConfig { num_attention_heads: config().num_attention_heads * 2, ..config() };
+    let first = source("glm1-tiny/model");
+    let target = room.path().join("no.gguf");
+    let error = export_gguf(&first, &folder, &target, &options(GgufType::F16), &mut quiet).unwrap_err().to_string();
+    assert!(error.contains("llama.cpp does not support"), "{error}");
     for (config, expected) in [
         (GlmConfig { variant: Variant::ChatGlm, ..config() }, "ChatGLM-6B (first generation)"),
         (GlmConfig { linear_bias: true, ..config() }, "add_bias_linear"),

@@ -20,9 +20,11 @@ fn metadata() -> BTreeMap<String, String> {
 
 #[test]
 fn the_trained_prefixes_of_the_official_script_collapse_exactly() {
-    let base = GlmConfig::read(&fixture("glm2-tiny/model")).unwrap();
-    for case in ["noproj", "proj"] {
-        let folder = fixture(&format!("glm2-tiny/ptuning-{case}-checkpoint"));
+    for (variant, case) in
+        [("glm1", "noproj"), ("glm1", "proj"), ("glm2", "noproj"), ("glm2", "proj"), ("glm3", "noproj")]
+    {
+        let base = GlmConfig::read(&fixture(&format!("{variant}-tiny/model"))).unwrap();
+        let folder = fixture(&format!("{variant}-tiny/ptuning-{case}-checkpoint"));
         let prefix = PrefixFile::open(&folder).unwrap().load(&base, None, None).unwrap();
         let room = tempfile::tempdir().unwrap();
         let target = room.path().join("out");
@@ -57,11 +59,14 @@ fn a_bundle_holds_all_but_the_base() {
     assert_eq!(bundle.tokenizer().unwrap().encode(text), own.encode(text));
     assert_eq!(bundle.same_base("0123"), Ok(()));
     assert!(bundle.same_base("4567").unwrap_err().contains("trained on the base 0123"));
+    let third = GlmConfig { variant: Variant::ChatGlm3, ..base.clone() };
+    export_bundle(&third, &prefix, &metadata(), &tokenizer, &room.path().join("third.safetensors")).unwrap();
+    assert_eq!(Bundle::open(&room.path().join("third.safetensors")).unwrap().base(), &third);
     let larger = GlmConfig { num_layers: base.num_layers + 1, ..base.clone() };
     assert!(bundle.prefix(&larger).unwrap_err().to_string().contains("trained on another base"));
     // Whatever reads prefix files reads a bundle.
     assert_eq!(bits(&PrefixFile::open(&target).unwrap().load(&base, None, None).unwrap()), bits(&prefix));
-    assert_eq!(names(room.path()), ["base", "task.safetensors"]);
+    assert_eq!(names(room.path()), ["base", "task.safetensors", "third.safetensors"]);
 }
 
 #[test]

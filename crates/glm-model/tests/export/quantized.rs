@@ -7,10 +7,6 @@ use glm_testkit::fixture;
 fn the_official_folders_come_out_bit_for_bit() {
     for variant in ["glm1-tiny", "glm2-tiny"] {
         let model = fixture(&format!("{variant}/model"));
-        if let Err(error) = GlmConfig::read(&model) {
-            eprintln!("skipped: {error}");
-            continue;
-        }
         for bits in [4, 8] {
             let official = fixture(&format!("{variant}/quant-int{bits}"));
             let room = tempfile::tempdir().unwrap();
