@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Greedy answers of llama.cpp to prompts given as token ids, and its ids of texts: to compare a GGUF file with glmtune.
+"""Greedy answers of llama.cpp to prompts given as token ids, and its ids of chats: to compare a GGUF file with glmtune.
 
     llama_cpp_greedy.py MODEL.gguf < request.json > answers.json
 
-The request is {"prompts": [[id, ...], ...], "max_new_tokens": n, "texts": [text, ...], "chats": [[message, ...], ...]}; the
-answer {"version": ..., "tokens": [[id, ...], ...], "text_ids": [[id, ...], ...], "chat_prompts": [text, ...]}. An end
-token is part of the answer. Needs one of the packages xllamacpp and llama-cpp-python; without them the exit code is 77.
+The request is {"prompts": [[id, ...], ...], "max_new_tokens": n, "chats": [[message, ...], ...]}; the answer {"version": ...,
+"tokens": [[id, ...], ...], "chat_ids": [[id, ...], ...]}: what llama.cpp answers to the prompts, an end token included, and
+the ids that it makes of the chats. Needs one of the packages xllamacpp and llama-cpp-python; without them the exit code
+is 77.
 """
 
 import json
@@ -87,8 +88,7 @@ def main():
         answers = {
             "version": model.version,
             "tokens": [model.greedy(prompt, request["max_new_tokens"]) for prompt in request["prompts"]],
-            "text_ids": [model.ids(text) for text in request["texts"]],
-            "chat_prompts": [model.chat_prompt(messages) for messages in request["chats"]],
+            "chat_ids": [model.ids(model.chat_prompt(messages)) for messages in request["chats"]],
         }
         json.dump(answers, sys.stdout)
         return 0

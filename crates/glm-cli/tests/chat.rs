@@ -104,7 +104,6 @@ fn a_conversation_remembers_until_it_is_cleared() {
     assert_eq!(out, format!("{answer}\n{alone}\n"), "a last line without an end is a question too");
 
     // Too little room for the first turn.
-    let ids = |text: &str| room.tokenizer.encode_prompt(text).len();
     let length = prompt::prompt_ids(&room.tokenizer, second, &[turn], None).len() + 8;
     let (out, err) = room.answers(&format!("{GREEDY} --max_length {length}"), &format!("{first}\n{second}\n"));
     assert_eq!(out, format!("{answer}\n{alone}\n"));

@@ -10,7 +10,7 @@ use support::{World, files, text};
 
 const TRAIN: &str = "train --do_train --train_file train.json --validation_file dev.json --model_name_or_path base \
     --quantization_bit 4 --max_source_length 64 --max_target_length 48 --per_device_train_batch_size 2 \
-    --gradient_accumulation_steps 2 --max_steps 6 --save_steps 2 --logging_steps 1 --learning_rate 1e-3 --lora_rank 4 \
+    --gradient_accumulation_steps 2 --max_steps 6 --save_steps 2 --logging_steps 1 --learning_rate 1e-2 --lora_rank 4 \
     --lora_target query_key_value,dense_4h_to_h --threads 1";
 const EVALUATE: &str = "evaluate --test_file dev.json --model_name_or_path base --quantization_bit 4 \
     --max_source_length 64 --max_target_length 16 --do_sample false --output_dir scores";
@@ -35,7 +35,7 @@ fn chat(world: &World, flags: &str, typed: &str) -> (String, String) {
 #[test]
 fn train_evaluate_inspect_and_chat() {
     let world = World::new();
-    let said = world.ok(&format!("{TRAIN} --output_dir run"));
+    let said = world.ok(&format!("{TRAIN} --max_steps 40 --save_steps 40 --output_dir run"));
     for part in [
         "lora: rank 4, alpha 32 on query_key_value, dense_4h_to_h × 6 layers, fresh, ",
         " trainable",
@@ -44,34 +44,34 @@ fn train_evaluate_inspect_and_chat() {
     ] {
         assert!(said.contains(part), "{said}\nlacks {part}");
     }
-    let checkpoint = world.path("run/checkpoint-6");
+    let checkpoint = world.path("run/checkpoint-40");
     let names: Vec<String> = files(&checkpoint).into_iter().map(|(name, _)| name).collect();
     for file in ["adapter_config.json", "adapter_model.bin", "adapter_model.safetensors", "tokenizer.model"] {
         assert!(names.iter().any(|name| name == file), "{file} is not among {names:?}");
     }
-    let config = world.json("run/checkpoint-6/adapter_config.json");
+    let config = world.json("run/checkpoint-40/adapter_config.json");
     assert_eq!((&config["r"], &config["lora_alpha"], &config["peft_type"]), (&4.into(), &32.into(), &"LORA".into()));
 
     // A LoRA that was just begun adds nothing; a trained one does.
     world.ok(EVALUATE);
     let bare = predictions(&world);
-    world.ok(&format!("{EVALUATE} --lora_checkpoint run/checkpoint-6"));
+    world.ok(&format!("{EVALUATE} --lora_checkpoint run/checkpoint-40"));
     let tuned = predictions(&world);
-    assert_ne!(bare, tuned, "six steps change some answer");
-    for same in ["--init_from run/checkpoint-6", "--checkpoint_dir run/checkpoint-6/adapter_model.bin"] {
+    assert_ne!(bare, tuned, "what was learned changes some answer");
+    for same in ["--init_from run/checkpoint-40", "--checkpoint_dir run/checkpoint-40/adapter_model.bin"] {
         world.ok(&format!("{EVALUATE} {same}"));
         assert_eq!(predictions(&world), tuned, "{same}");
     }
 
-    let inspected = world.ok("inspect run/checkpoint-6");
+    let inspected = world.ok("inspect run/checkpoint-40");
     for part in ["LoRA adapter", "rank", "query_key_value", "glmtune.lora.1", "all finite"] {
         assert!(inspected.contains(part), "{inspected}\nlacks {part}");
     }
 
     let question = "类型#裤*风格#简约\n";
     let (plain, _) = chat(&world, "--load_in_8bit --no_history", question);
-    let (answer, said) = chat(&world, "--lora_checkpoint run/checkpoint-6 --load_in_8bit --no_history", question);
-    assert!(said.contains("lora: rank 4") && said.contains("from run/checkpoint-6"), "{said}");
+    let (answer, said) = chat(&world, "--lora_checkpoint run/checkpoint-40 --load_in_8bit --no_history", question);
+    assert!(said.contains("lora: rank 4") && said.contains("from run/checkpoint-40"), "{said}");
     assert!(!answer.trim().is_empty() && !plain.trim().is_empty());
 }
 

@@ -25,7 +25,10 @@ pub struct Opened {
 /// # Errors
 /// Names the files, what they hold, and what was expected.
 pub fn open(settings: Option<&AdapterConfig>, base: &GlmConfig) -> anyhow::Result<Option<Opened>> {
-    let Some((settings, files)) = settings.and_then(|settings| Some((settings, settings.init_from()?))) else {
+    let Some(settings) = settings else { return Ok(None) };
+    let Some(files) = settings.init_from() else {
+        // What does not fit the base is said before the base is loaded.
+        lora_config(settings, base)?;
         return Ok(None);
     };
     open_files(settings, files, base).with_context(|| format!("--{}", settings.flag())).map(Some)
@@ -97,21 +100,28 @@ pub fn fresh(settings: &AdapterConfig, network: &Network, seed: u64, rows: usize
             Ok(Adapter::Prefix { encoder, dropout: *dropout })
         }
         AdapterConfig::Ptuning { .. } => bail!("--pre_seq_len is missing"),
-        AdapterConfig::Lora { rank, alpha, dropout, target, use_rslora, .. } => {
-            let usual = LoraConfig::default();
-            let config = LoraConfig {
-                rank: rank.unwrap_or(usual.rank),
-                alpha: alpha.unwrap_or(usual.alpha),
-                dropout: dropout.unwrap_or(usual.dropout),
-                use_rslora: use_rslora.unwrap_or(usual.use_rslora),
-                targets: target.as_deref().map_or(Ok(usual.targets), |names| parse_targets(names, base))?,
-                ..LoraConfig::default()
-            };
-            Ok(Adapter::Lora(LoraAdapter::new(config, base, &mut Rng::with_stream(seed, 0))?))
+        AdapterConfig::Lora { .. } => {
+            Ok(Adapter::Lora(LoraAdapter::new(lora_config(settings, base)?, base, &mut Rng::with_stream(seed, 0))?))
         }
         AdapterConfig::Full | AdapterConfig::Freeze { .. } => Ok(Adapter::Full),
         AdapterConfig::FromFile { .. } => bail!("--init_from is missing"),
     }
+}
+
+/// What a fresh LoRA is made of.
+fn lora_config(settings: &AdapterConfig, base: &GlmConfig) -> anyhow::Result<LoraConfig> {
+    let usual = LoraConfig::default();
+    let AdapterConfig::Lora { rank, alpha, dropout, target, use_rslora, .. } = settings else { return Ok(usual) };
+    let config = LoraConfig {
+        rank: rank.unwrap_or(usual.rank),
+        alpha: alpha.unwrap_or(usual.alpha),
+        dropout: dropout.unwrap_or(usual.dropout),
+        use_rslora: use_rslora.unwrap_or(usual.use_rslora),
+        targets: target.as_deref().map_or(Ok(usual.targets), |names| parse_targets(names, base))?,
+        ..LoraConfig::default()
+    };
+    config.check(base)?;
+    Ok(config)
 }
 
 /// Refuses a prefix that cannot be trained in the memory there is, instead of being ended by the system.

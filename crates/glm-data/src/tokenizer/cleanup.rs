@@ -33,9 +33,9 @@ impl CleanUp {
 
     /// Appends what was held back and starts afresh.
     pub(super) fn finish(&mut self, out: &mut String) {
-        for rule in 0..RULES.len() {
+        for (rule, (pattern, _)) in RULES.iter().enumerate() {
             let held = std::mem::take(&mut self.seen[rule]);
-            for c in RULES[rule].0.chars().take(held) {
+            for c in pattern.chars().take(held) {
                 self.step(rule + 1, c, out);
             }
         }

@@ -34,7 +34,7 @@ pub struct Tokenizer {
 
 #[derive(Debug)]
 enum Encoder {
-    Bpe(Bpe),
+    Bpe(Box<Bpe>),
     IceText(IceText),
 }
 
@@ -53,7 +53,7 @@ impl Tokenizer {
         let mut file = ModelFile::parse(bytes, variant)?;
         let encoder = match variant {
             Variant::ChatGlm => Encoder::IceText(IceText::new(&mut file)?),
-            Variant::ChatGlm2 | Variant::ChatGlm3 => Encoder::Bpe(Bpe::new(bytes, &file)?),
+            Variant::ChatGlm2 | Variant::ChatGlm3 => Encoder::Bpe(Box::new(Bpe::new(bytes, &file)?)),
         };
         let specials = Specials::new(&mut file, variant)?;
         let ModelFile { pieces, max_piece_chars, .. } = file;

@@ -52,7 +52,7 @@ impl Specials {
         let split = vec![("<sop>", sop), ("<eop>", eop), ("<unk>", unk), ("<pad>", pad), ("[MASK]", mask)];
         let skipped = split.iter().map(|&(_, id)| id).collect();
         let surface = file.model.trainer().map_or(" \u{2047} ", |t| t.unk_surface());
-        file.pieces[unk as usize] = Piece::literal(&surface.to_string());
+        file.pieces[unk as usize] = Piece::literal(surface);
         Ok(Self { mask, gmask, smask, sop, eop, pad, roles: None, eos: vec![eop], skipped, split })
     }
 

@@ -41,11 +41,17 @@ pub fn holds_only_prefix(weights: &WeightFolder) -> bool {
     names.peek().is_some() && names.all(|name| name.contains("prefix_encoder."))
 }
 
-/// Refuses a prefix where a base is needed.
+/// Refuses an adapter where a base is needed.
 pub(crate) fn refuse_as_base(weights: &WeightFolder) -> Result<()> {
     if holds_only_prefix(weights) {
         let reason =
             "it holds only a P-Tuning prefix; give the base as --model_name_or_path and this as --ptuning_checkpoint";
+        return Err(ModelError::file(weights.path(), reason));
+    }
+    let mut names = weights.names().peekable();
+    if names.peek().is_some() && names.all(|name| name.contains("lora_")) {
+        let reason =
+            "it holds only a LoRA adapter; give the base as --model_name_or_path and this as --lora_checkpoint";
         return Err(ModelError::file(weights.path(), reason));
     }
     Ok(())

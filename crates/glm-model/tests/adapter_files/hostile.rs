@@ -1,6 +1,6 @@
 //! Adapters that are empty, damaged, diverged or of another base.
 
-use crate::support::{FOLDERS, Tensors, adapter_folder, base, changed, refused};
+use crate::support::{FOLDERS, Tensors, adapter_folder, base, changed, config, refused};
 use glm_model::adapter::open;
 use glm_model::weights::ElementType;
 use proptest::prelude::*;
@@ -66,16 +66,17 @@ fn values_shapes_and_names_that_cannot_be() {
 fn rank_and_base_that_do_not_fit() {
     for folder in FOLDERS {
         let base = base(folder);
-        let rank = changed(&adapter_folder(folder, "qkv"), "a.bin", ElementType::F32, |settings, _| {
-            settings.insert("r".into(), 7.into());
+        let rank = config(&adapter_folder(folder, "qkv"))["r"].as_u64().unwrap() as usize;
+        let other = changed(&adapter_folder(folder, "qkv"), "a.bin", ElementType::F32, |settings, _| {
+            settings.insert("r".into(), (rank + 1).into());
         });
-        refused(rank.path(), &base, &["r 7", "lora_A", "[4, "]);
+        refused(other.path(), &base, &[&format!("r {}", rank + 1), "lora_A", &format!("[{rank}, ")]);
         // The widths of the published models, and the module names of the other generation.
         for (rows, cause) in [(12_288, "ChatGLM-6B"), (4_608, "ChatGLM2-6B"), (77, "another base")] {
             let other = changed(&adapter_folder(folder, "qkv"), "a.bin", ElementType::F32, |_, tensors| {
                 for (name, tensor) in tensors.iter_mut().filter(|(name, _)| name.contains("lora_B")) {
                     assert!(name.contains("query_key_value"));
-                    *tensor = (vec![rows, 4], vec![0.5; rows * 4]);
+                    *tensor = (vec![rows, rank], vec![0.5; rows * rank]);
                 }
             });
             let expected = base.fused_width().to_string();

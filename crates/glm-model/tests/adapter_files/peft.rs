@@ -4,6 +4,8 @@ use crate::support::{FOLDERS, KINDS, adapter_folder, base, changed, config, lora
 use glm_data::Rng;
 use glm_model::adapter::{LoraAdapter, LoraConfig, LoraInit, Site, open, parse_targets, write_lora};
 use glm_model::weights::{ElementType, safetensors_metadata};
+use glm_model::{LoadOptions, Network};
+use glm_testkit::fixture;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -73,7 +75,7 @@ fn every_setting_comes_back() {
             use_rslora: true,
             init: LoraInit::Gaussian,
             targets: BTreeSet::from([Site::Dense, Site::Dense4hToH]),
-            layers: Some(BTreeSet::from([0, base.num_layers - 1])),
+            layers: Some(BTreeSet::from([base.num_layers - 1])),
         };
         for config in [LoraConfig::default(), all, some] {
             let adapter = LoraAdapter::new(config.clone(), &base, &mut Rng::new(5)).unwrap();
@@ -264,4 +266,16 @@ fn a_diverged_adapter_is_never_written() {
     let error = write_lora(folder.path(), &adapter, &base, "b", &BTreeMap::new()).unwrap_err().to_string();
     assert!(error.contains("layers.1") && error.contains("NaN"), "{error}");
     assert!(open(folder.path()).is_err() && fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn an_adapter_in_place_of_a_base_is_refused_by_what_it_is() {
+    for folder in FOLDERS {
+        let dir = tempfile::tempdir().unwrap();
+        let adapter = adapter_folder(folder, "qkv").join("adapter_model.bin");
+        fs::copy(adapter, dir.path().join("pytorch_model.bin")).unwrap();
+        fs::copy(fixture(&format!("{folder}/model/config.json")), dir.path().join("config.json")).unwrap();
+        let error = Network::load(dir.path(), LoadOptions::default(), &mut |_, _| {}).unwrap_err().to_string();
+        assert!(error.contains("only a LoRA adapter") && error.contains("--model_name_or_path"), "{error}");
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 
-const FOLDERS: [&str; 1] = ["glm2-tiny"];
+const FOLDERS: [&str; 2] = ["glm1-tiny", "glm2-tiny"];
 
 fn checkpoint(folder: &str, kind: &str) -> Tensors {
     read(&fixture(&format!("{folder}/ptuning-{kind}-checkpoint/pytorch_model.bin")))
@@ -152,14 +152,17 @@ fn prefixes_of_peft_are_taken_over_row_by_row() {
 
 #[test]
 fn a_prefix_of_another_base_is_refused_with_both_shapes_and_the_cause() {
-    let base = base(FOLDERS[0]);
-    let expected = (base.num_layers * base.key_value_width()).to_string();
-    for (width, cause) in [(229_376, "ChatGLM-6B"), (14_336, "ChatGLM2-6B"), (20_480, "GLM-4"), (12, "another base")] {
-        let dir = tempfile::tempdir().unwrap();
-        let name = "transformer.prefix_encoder.embedding.weight".to_owned();
-        let tensors = Tensors::from([(name, (vec![2, width], vec![0.25; 2 * width]))]);
-        write(&dir.path().join("pytorch_model.bin"), &tensors, ElementType::F32);
-        refused(dir.path(), &base, &[&width.to_string(), &expected, cause]);
+    for base in FOLDERS.map(base) {
+        let expected = (base.num_layers * base.key_value_width()).to_string();
+        for (width, cause) in
+            [(229_376, "ChatGLM-6B"), (14_336, "ChatGLM2-6B"), (20_480, "GLM-4"), (12, "another base")]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let name = "transformer.prefix_encoder.embedding.weight".to_owned();
+            let tensors = Tensors::from([(name, (vec![2, width], vec![0.25; 2 * width]))]);
+            write(&dir.path().join("pytorch_model.bin"), &tensors, ElementType::F32);
+            refused(dir.path(), &base, &[&width.to_string(), &expected, cause]);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Folders of fixtures that hold LoRA adapters.
-pub const FOLDERS: [&str; 1] = ["glm2-tiny"];
+pub const FOLDERS: [&str; 2] = ["glm1-tiny", "glm2-tiny"];
 pub const KINDS: [&str; 2] = ["qkv", "all"];
 
 pub fn base(folder: &str) -> GlmConfig {
