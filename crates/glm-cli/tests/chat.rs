@@ -184,7 +184,7 @@ fn what_does_not_fit_together_is_named() {
         }
     };
     copy(&path("bare"), &["config.json", "model.safetensors"]);
-    refused(&chat("--model_name_or_path bare"), 1, &["there is no tokenizer.model"]);
+    refused(&chat("--model_name_or_path bare"), 1, &["needs tokenizer.model"]);
     copy(&path("small"), &["tokenizer.model"]);
     write_random_base(&path("small"), room.tokenizer.vocab_size() - 1, 7);
     let sizes = [room.tokenizer.vocab_size().to_string(), (room.tokenizer.vocab_size() - 1).to_string()];

@@ -16,6 +16,8 @@ use std::path::Path;
 
 /// Values that are compared at a time.
 const PART: usize = 1 << 16;
+/// Parts that are compared before their pages are released.
+const PARTS_HELD: usize = 256;
 
 /// Called while loading with bytes read and bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -186,13 +188,19 @@ impl Loader<'_> {
     fn check_copy(&mut self, copy: &str, original: &str) -> Result<()> {
         let Some(found) = self.weights.get(copy) else { return Ok(()) };
         let expected = self.bytes(original)?;
-        let same = if found.dtype == expected.dtype {
-            found.data == expected.data
-        } else {
-            // As numbers, a part at a time: as a whole they may be larger than the network.
-            let mut parts = (0..expected.len()).step_by(PART).map(|at| at..expected.len().min(at + PART));
-            parts.all(|part| found.to_f32(part.clone()).is_some_and(|f| Some(f) == expected.to_f32(part)))
-        };
+        // A part at a time, and no page stays: both as a whole may be larger than the network.
+        let mut parts = (0..expected.len()).step_by(PART).map(|at| at..expected.len().min(at + PART)).enumerate();
+        let same = parts.all(|(number, part)| {
+            if number % PARTS_HELD == PARTS_HELD - 1 {
+                self.weights.release(copy);
+                self.weights.release(original);
+            }
+            if found.dtype == expected.dtype {
+                let bytes = part.start * found.dtype.size()..part.end * found.dtype.size();
+                return found.data.get(bytes.clone()) == expected.data.get(bytes);
+            }
+            found.to_f32(part.clone()).is_some_and(|f| Some(f) == expected.to_f32(part))
+        }) && found.len() == expected.len();
         if !same {
             let reason = format!(
                 "it should be a copy of {original}, as one matrix serves as both, but differs; the file is damaged, or \

@@ -101,8 +101,15 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     Prediction {
         process: 60_000_000,
         weights: layout::bytes(c, work.scheme, work.stored_bytes),
-        // The output layer comes last: its pages of the file are still mapped when everything else is in place.
-        loading: stored,
+        loading: if c.knobs.tied_embeddings {
+            // The table comes first, with its pages of the file; then one matrix at a time.
+            let dense_layer = |(_, sizes, _): &(_, [usize; 2], _)| dense(None).bytes(*sizes, work.stored_bytes);
+            let layer = layout::linears(c).iter().map(dense_layer).max().unwrap_or(0);
+            layer.max((2 * stored).saturating_sub(layout::bytes(c, work.scheme, work.stored_bytes)))
+        } else {
+            // The output layer comes last: its pages of the file are still mapped when everything else is in place.
+            stored
+        },
         adapter: work.trainable * F32,
         gradients: work.trainable * F32,
         optimizer: work.trainable * 3 * F32,
