@@ -9,7 +9,7 @@ use assert_cmd::Command;
 use glm_data::{Rng, Tokenizer, Turn, Variant, prompt};
 use glm_infer::{Engine, GenerationConfig, Request, SpecialIds};
 use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder, PrefixFile, write_prefix};
-use glm_model::{DenseType, LoadOptions, Network, Scheme};
+use glm_model::{DenseType, LoadOptions, Network, Scheme, Trains};
 use glm_testkit::{fixture, write_random_base};
 use std::path::Path;
 use std::process::Output;
@@ -133,7 +133,7 @@ fn a_checkpoint_answers_over_every_form_of_the_base() {
     for flags in ["", "--pre_seq_len 5", "--base_dtype f32", "--threads 1"] {
         let (out, err) = room.answers(&format!("{with} {flags}"), "你好\n");
         assert_eq!(out.trim_end(), expected, "{flags}");
-        assert!(err.contains("with a prefix of 5 positions"), "{err}");
+        assert!(err.contains("prefix: 5 × "), "{err}");
     }
     let dense = |dtype| Scheme::Dense { dtype: Some(dtype) };
     let mut different = 0;
@@ -144,7 +144,7 @@ fn a_checkpoint_answers_over_every_form_of_the_base() {
         ("--base_dtype bf16", dense(DenseType::Bf16)),
         ("--base_dtype f16", dense(DenseType::F16)),
     ] {
-        let options = LoadOptions { scheme, trainable: false };
+        let options = LoadOptions { scheme, trains: Trains::Nothing };
         let network = Network::load(&room.folder.path().join("base"), options, &mut |_, _| {}).unwrap();
         let (out, _) = room.answers(&format!("{with} {flags}"), "你好\n");
         let held = room.expected_from(&network, Some(&prefix), &[], "你好", 9);
@@ -174,7 +174,7 @@ fn what_does_not_fit_together_is_named() {
     refused(&chat("--model_name_or_path THUDM/chatglm2-6b --offline"), 1, &["there is no such folder", "--offline"]);
     let contradiction = "--model_name_or_path base --ptuning_checkpoint checkpoint-3 --pre_seq_len 128";
     refused(&chat(contradiction), 1, &["pre_seq_len 5", "--pre_seq_len 128"]);
-    refused(&chat("--model_name_or_path base --ptuning_checkpoint base"), 1, &["holds no P-Tuning prefix"]);
+    refused(&chat("--model_name_or_path base --ptuning_checkpoint base"), 1, &["whole model without an adapter"]);
     refused(&chat("--model_name_or_path checkpoint-3"), 1, &["config.json"]);
 
     let copy = |to: &Path, names: &[&str]| {

@@ -109,7 +109,7 @@ fn broken_bases_say_everything_that_is_wrong() {
     fs::remove_file(folder.path().join("pytorch_model-00002-of-00002.bin")).expect("removable");
     broken(folder.path(), &["pytorch_model-00002-of-00002.bin", "missing"]);
     fs::write(folder.path().join("tokenizer.model"), "no vocabulary").expect("writable");
-    broken(folder.path(), &["tokenizer.model", "cannot be read"]);
+    broken(folder.path(), &["tokenizer.model", "which cannot be used"]);
 }
 
 #[test]

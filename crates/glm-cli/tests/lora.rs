@@ -64,7 +64,7 @@ fn train_evaluate_inspect_and_chat() {
     }
 
     let inspected = world.ok("inspect run/checkpoint-40");
-    for part in ["LoRA adapter", "rank", "query_key_value", "glmtune.lora.1", "all finite"] {
+    for part in ["LoRA adapter", "rank", "query_key_value", "glmtune_lora", "all finite"] {
         assert!(inspected.contains(part), "{inspected}\nlacks {part}");
     }
 

@@ -117,7 +117,7 @@ fn ds_train_finetune_sh_then_evaluate_finetune_sh() {
         --max_source_length 64 --max_target_length 32 --per_device_train_batch_size 2 --learning_rate 1e-4 --threads 1";
     world.ok(&format!("{full} --output_dir whole"));
     world.ok(&format!("{full} --output_dir resumed --resume_from_checkpoint whole/checkpoint-2"));
-    let weights = |run: &str| std::fs::read(world.path(&format!("{run}/checkpoint-4/pytorch_model.bin"))).unwrap();
+    let weights = |run: &str| std::fs::read(world.path(&format!("{run}/checkpoint-4/model.safetensors"))).unwrap();
     assert!(weights("whole") == weights("resumed"), "a resumed full fine-tuning differs");
 }
 

@@ -138,7 +138,7 @@ fn what_is_wrong_is_named() {
         (format!("{train} --train_file none.json"), "none.json"),
         (format!("{train} --train_file train.json --prompt_column contents"), "content"),
         (format!("{train} --train_file train.json --learning_rat 1"), "learning_rate"),
-        (format!("{train} --train_file train.json --ptuning_checkpoint run"), "no weights"),
+        (format!("{train} --train_file train.json --ptuning_checkpoint run"), "for example run/checkpoint-1"),
         ("train --do_predict --test_file dev.json --model_name_or_path base --output_dir other --ptuning_checkpoint run/checkpoint-1 --pre_seq_len 128".into(), "pre_seq_len 4"),
         ("train --do_predict --test_file dev.json --model_name_or_path run/checkpoint-1 --output_dir other".into(), "holds only a P-Tuning prefix"),
         ("train --do_train --train_file train.json --model_name_or_path base --output_dir run --max_steps 1 --pre_seq_len 4".into(), "--resume_from_checkpoint auto"),

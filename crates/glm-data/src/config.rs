@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::format::{AlpacaJoin, Format};
+use crate::variant::Variant;
 
 /// Format, lengths and overflow policy of a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,10 +66,10 @@ pub enum TrainOn {
 
 impl TrainOn {
     /// What the official scripts of a model do.
-    pub fn of(variant: crate::Variant) -> Self {
+    pub fn of(variant: Variant) -> Self {
         match variant {
-            crate::Variant::ChatGlm | crate::Variant::ChatGlm2 => Self::LastAnswer,
-            crate::Variant::ChatGlm3 => Self::EveryAnswer,
+            Variant::ChatGlm | Variant::ChatGlm2 => Self::LastAnswer,
+            Variant::ChatGlm3 => Self::EveryAnswer,
         }
     }
 }

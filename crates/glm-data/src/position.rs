@@ -22,17 +22,30 @@ pub enum Positions {
 
 impl Positions {
     /// Those of a whole sequence, prompt included. Where `[gMASK]` and `[MASK]` both occur, the first `[gMASK]` counts, as
-    /// in the official model.
+    /// in the official model when it makes them itself: in training, and for a prompt without padding.
     ///
     /// # Errors
     /// [`DataError::Config`] when a sequence of ChatGLM-6B lacks `<sop>` or a mask token.
     pub fn of(tokenizer: &Tokenizer, ids: &[u32]) -> Result<Self, DataError> {
+        Self::with_masks(tokenizer, ids, [tokenizer.gmask_id(), tokenizer.mask_id()])
+    }
+
+    /// As [`Positions::of`], but the first `[MASK]` counts where both occur, as in the official tokenizer, which makes the
+    /// positions of a padded batch: in evaluation. The two differ only for texts whose special tokens are parsed.
+    ///
+    /// # Errors
+    /// As [`Positions::of`].
+    pub fn of_padded(tokenizer: &Tokenizer, ids: &[u32]) -> Result<Self, DataError> {
+        Self::with_masks(tokenizer, ids, [tokenizer.mask_id(), tokenizer.gmask_id()])
+    }
+
+    fn with_masks(tokenizer: &Tokenizer, ids: &[u32], masks: [u32; 2]) -> Result<Self, DataError> {
         match tokenizer.variant() {
             Variant::ChatGlm2 | Variant::ChatGlm3 => Ok(Self::Linear),
             Variant::ChatGlm => {
                 let place = |id: u32| ids.iter().position(|i| *i == id);
                 let context_len = place(tokenizer.sop_id());
-                let mask_position = place(tokenizer.gmask_id()).or_else(|| place(tokenizer.mask_id()));
+                let mask_position = masks.into_iter().find_map(place);
                 let (Some(context_len), Some(mask_position)) = (context_len, mask_position) else {
                     let reason = "a ChatGLM-6B prompt needs [gMASK] (or [MASK]) and <sop>; one of them is missing";
                     return Err(DataError::Config(reason.into()));

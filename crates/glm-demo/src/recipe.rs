@@ -7,7 +7,7 @@ use candle_core::Var;
 use glm_data::{DataConfig, Rng, Tokenizer, Variant, read_rows, train_rows};
 use glm_model::glm::layout;
 use glm_model::ops::with_floats;
-use glm_model::{GlmConfig, LoadOptions, Network, Scheme};
+use glm_model::{GlmConfig, LoadOptions, Network, Scheme, Trains};
 use glm_train::{Adapter, Checkpointing, IntervalStrategy, Observer, Optim, SchedulerType, TrainConfig, Trainer};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
@@ -123,7 +123,7 @@ pub fn make_base(out: &Path, stop: &AtomicBool, observer: &mut dyn Observer) -> 
     let names: Vec<(String, Vec<usize>)> =
         initial.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
     write(&out.join(WEIGHTS), &initial)?;
-    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trainable: true };
+    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All };
     let network = Network::load(out, options, &mut |_, _| {})?;
     let save = |_: &Path| Ok(());
     let trainer = Trainer {

@@ -108,7 +108,7 @@ pub fn evaluate(
         while running.len() < options.batch_size.max(1) {
             let Some((index, ((row, padded_len), stream))) = waiting.next() else { break };
             let request = Request::in_batch(row.ids.clone(), options.slot, padded_len, config);
-            let positions = Positions::of(tokenizer, &row.ids)
+            let positions = Positions::of_padded(tokenizer, &row.ids)
                 .map_err(|source| InferError::Prompt { row: row.source + 1, source })?;
             running.admit(index, &Request { positions, stream, source: row.source, ..request })?;
         }

@@ -16,5 +16,5 @@ pub mod weights;
 
 pub use config::GlmConfig;
 pub use error::{ModelError, Result};
-pub use glm::{AdapterInputs, KvCache, LoadOptions, Network};
+pub use glm::{AdapterInputs, KvCache, LoadOptions, Network, Trains};
 pub use quant::{DenseType, Scheme};

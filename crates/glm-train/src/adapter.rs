@@ -2,7 +2,8 @@
 
 use candle_core::Var;
 use glm_model::adapter::{LoraAdapter, LoraConfig, PrefixEncoder, Site};
-use glm_model::{GlmConfig, Network};
+use glm_model::glm::layout;
+use glm_model::{DenseType, GlmConfig, Network};
 
 /// A trainable part of the model. The loop asks it for its tensors and knows nothing else of it.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub enum Adapter {
     },
     /// LoRA: low-rank additions to linear layers of a frozen base.
     Lora(LoraAdapter),
-    /// Every weight of the base, which must have been loaded trainable.
+    /// The weights of the base itself that it was loaded with as variables: all, or those of its last blocks.
     Full,
 }
 
@@ -45,10 +46,15 @@ impl Adapter {
 
     /// Bytes of activations that it adds to those of one block when the block is kept for the backward pass of a batch of
     /// `tokens`: the product with `A` before and after its factor, the product with `B`, the sum, and the input after
-    /// dropout.
-    pub fn block_activations(&self, base: &GlmConfig, tokens: usize) -> u64 {
+    /// dropout. Weights that are used in bf16 are kept rounded, in f32.
+    pub fn block_activations(&self, network: &Network, tokens: usize) -> u64 {
+        let base = network.config();
         match self {
             Self::Lora(adapter) => lora_activations(adapter.config(), base, tokens),
+            Self::Full if network.trained_type() == DenseType::Bf16 => {
+                let count = |num_layers| layout::parameter_count(&GlmConfig { num_layers, ..base.clone() });
+                4 * (count(1) - count(0))
+            }
             Self::Prefix { .. } | Self::Full => 0,
         }
     }

@@ -6,7 +6,7 @@ use glm_data::Rng;
 use glm_model::adapter::{
     self, AdapterFile, AdapterSlots, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder, Site, parse_targets,
 };
-use glm_model::{GlmConfig, Network};
+use glm_model::{DenseType, GlmConfig, Network, Trains};
 use glm_train::{Adapter, memory};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -103,8 +103,7 @@ pub fn fresh(settings: &AdapterConfig, network: &Network, seed: u64, rows: usize
         AdapterConfig::Lora { .. } => {
             Ok(Adapter::Lora(LoraAdapter::new(lora_config(settings, base)?, base, &mut Rng::with_stream(seed, 0))?))
         }
-        AdapterConfig::Full => Ok(Adapter::Full),
-        AdapterConfig::Freeze { .. } => bail!("--method freeze is not built yet"),
+        AdapterConfig::Full | AdapterConfig::Freeze { .. } => Ok(Adapter::Full),
         AdapterConfig::FromFile { .. } => bail!("--init_from is missing"),
     }
 }
@@ -163,7 +162,17 @@ pub fn describe(adapter: &Adapter, network: &Network, origin: &str) -> String {
                 adapter.parameter_count(network)
             )
         }
-        Adapter::Full => format!("all weights: {} tensors in f32, from the base", network.parameters().len()),
+        Adapter::Full => {
+            let form = match network.trained_type() {
+                DenseType::Bf16 => "bf16 with masters in f32",
+                _ => "f32",
+            };
+            let which = match network.trains() {
+                Trains::LastBlocks(count) => format!("weights of the last {count} layers"),
+                _ => "all weights".into(),
+            };
+            format!("{which}: {} tensors in {form}, from the base", network.parameters().len())
+        }
     }
 }
 

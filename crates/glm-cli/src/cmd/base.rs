@@ -10,7 +10,7 @@ use glm_data::Tokenizer;
 use glm_model::glm::layout;
 use glm_model::variant::Names;
 use glm_model::weights::WeightFolder;
-use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
+use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme, Trains};
 use glm_train::{Adapter, memory};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub struct Prepared<'a> {
     /// The vocabulary.
     pub tokenizer: Tokenizer,
     opened: Option<Opened>,
-    trainable: bool,
+    trains: Trains,
 }
 
 /// Finds the base, downloading it if need be, reads the configuration, the vocabulary and, when `adapter` names files,
@@ -48,16 +48,22 @@ pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> any
     let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
     let config = GlmConfig::read(&folder)?;
     let tokenizer = tokenizer(&folder, &config)?;
-    let trainable = adapter.is_some_and(AdapterConfig::trains_base);
-    if trainable {
-        check_trainable(&folder, &config)?;
-    }
+    let trains = adapter.map_or(Trains::Nothing, AdapterConfig::trains);
+    check_trainable(&folder, &config, trains)?;
     let opened = adapter::open(adapter, &config)?;
-    Ok(Prepared { base, folder, tokenizer, opened, trainable })
+    Ok(Prepared { base, folder, tokenizer, opened, trains })
 }
 
 /// Refuses to train the weights of a base that cannot, before anything large is read.
-fn check_trainable(folder: &Path, config: &GlmConfig) -> anyhow::Result<()> {
+fn check_trainable(folder: &Path, config: &GlmConfig, trains: Trains) -> anyhow::Result<()> {
+    let (layers, what) = match trains {
+        Trains::Nothing => return Ok(()),
+        Trains::All => (config.num_layers, "all weights".to_owned()),
+        Trains::LastBlocks(count) if count > config.num_layers => {
+            bail!("--num_layer_trainable {count}: {} has {} layers", folder.display(), config.num_layers)
+        }
+        Trains::LastBlocks(count) => (count, format!("the last {count} layers")),
+    };
     if let Some(bits) = config.quantization_bit {
         bail!(
             "--model_name_or_path {}: its weights are stored in INT{bits} and cannot train. Train an adapter over them \
@@ -66,11 +72,16 @@ fn check_trainable(folder: &Path, config: &GlmConfig) -> anyhow::Result<()> {
         );
     }
     let Some(available) = memory::available() else { return Ok(()) };
-    // Weights, gradients and two moments, all in f32.
-    let needed = 16 * layout::parameter_count(config);
+    let count = |num_layers| layout::parameter_count(&GlmConfig { num_layers, ..config.clone() });
+    let frozen = match trains {
+        Trains::LastBlocks(_) => count(config.num_layers - layers),
+        _ => 0,
+    };
+    // Weights, gradients and two moments, all in f32; what is frozen takes 2 bytes a weight or more.
+    let needed = 16 * (count(config.num_layers) - frozen) + 2 * frozen;
     if needed > available {
         bail!(
-            "training all weights of {} needs at least {:.1} GB (weights, gradients and two moments in f32), {:.1} GB are \
+            "training {what} of {} needs at least {:.1} GB (weights, gradients and two moments in f32), {:.1} GB are \
              free: train an adapter instead (--pre_seq_len 128 for a prefix, --method lora for LoRA)",
             folder.display(),
             needed as f64 / 1e9,
@@ -109,7 +120,7 @@ impl Prepared<'_> {
     /// # Errors
     /// As [`Prepared::load`].
     pub fn load_first(&self, layers: usize) -> anyhow::Result<Network> {
-        let options = LoadOptions { scheme: scheme(self.base), trainable: self.trainable };
+        let options = LoadOptions { scheme: scheme(self.base), trains: self.trains };
         Ok(Network::load_first(&self.folder, layers, options, &mut |_, _| {})?)
     }
 
@@ -123,7 +134,7 @@ impl Prepared<'_> {
         if let Ok(style) = ProgressStyle::with_template("loading {bar:28.cyan/blue} {bytes}/{total_bytes}, ETA {eta}") {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        let options = LoadOptions { scheme: scheme(self.base), trainable: self.trainable };
+        let options = LoadOptions { scheme: scheme(self.base), trains: self.trains };
         let network = Network::load(&self.folder, options, &mut |done, total| {
             bar.set_length(total);
             bar.set_position(done);

@@ -33,6 +33,9 @@ pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
         }
         None => None,
     };
+    if let Some(parent) = settings.out.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).with_context(|| format!("--out {}", settings.out.display()))?;
+    }
     let report = match opened.as_ref().map(|opened| (&opened.adapter, &opened.trained_on)) {
         Some((Adapter::Prefix { encoder, .. }, trained_on)) => prefix(settings, &source, &folder, encoder, trained_on)?,
         Some((Adapter::Lora(lora), trained_on)) => lora_export(settings, &source, &folder, lora, trained_on)?,

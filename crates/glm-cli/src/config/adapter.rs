@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use glm_model::Trains;
 use serde::{Deserialize, Serialize};
 
 use crate::args::keys::KeySet;
@@ -75,9 +76,13 @@ impl AdapterConfig {
         }
     }
 
-    /// Whether weights of the base itself train.
-    pub fn trains_base(&self) -> bool {
-        matches!(self, Self::Full | Self::Freeze { .. })
+    /// The weights of the base itself that train.
+    pub fn trains(&self) -> Trains {
+        match self {
+            Self::Full => Trains::All,
+            Self::Freeze { num_layer_trainable } => Trains::LastBlocks(*num_layer_trainable),
+            _ => Trains::Nothing,
+        }
     }
 
     /// The adapter that `chat` uses.

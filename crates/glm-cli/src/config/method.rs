@@ -153,7 +153,7 @@ fn check_lora(given: &Given<TrainKeys>) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// Weights that train are neither quantized nor kept in 16 bits.
+/// Weights that train are not quantized, and kept in f32 even where they are used in bf16.
 fn check_full(given: &Given<TrainKeys>) -> Result<(), UsageError> {
     if let Some(key) = ["quantization_bit", "quantization_group", "int8"].into_iter().find(|key| given.has(key))
         && (given.keys.model.quantization_bit.is_some() || given.keys.chatglm_tuning.int8)
@@ -171,13 +171,10 @@ fn check_full(given: &Given<TrainKeys>) -> Result<(), UsageError> {
         );
     }
     match given.keys.base.base_dtype {
-        BaseDtype::Auto | BaseDtype::F32 => Ok(()),
+        BaseDtype::Auto | BaseDtype::F32 | BaseDtype::Bf16 => Ok(()),
         BaseDtype::F16 => refuse!(
-            "{} f16: weights that train are held in f32, as officially; 16-bit floats would lose small updates",
-            given.place("base_dtype")
-        ),
-        BaseDtype::Bf16 => refuse!(
-            "{} bf16: training bf16 weights with f32 masters is not built yet; leave it out to train in f32",
+            "{} f16: weights that train are held in f32, as officially; 16-bit floats would lose small updates. Give f32, \
+             or bf16 for weights in bf16 with masters in f32",
             given.place("base_dtype")
         ),
     }

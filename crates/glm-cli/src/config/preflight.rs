@@ -19,12 +19,6 @@ impl RunConfig {
     /// # Errors
     /// Names the key, the path and what to do.
     pub fn preflight(&self) -> Result<(), UsageError> {
-        if let Some(AdapterConfig::Freeze { .. }) = self.adapter {
-            refuse!(
-                "--method freeze is not built yet: train LoRA (--method lora), a prefix (--pre_seq_len 128) or all weights \
-                 (--method full)"
-            );
-        }
         model(&self.base, self.adapter.as_ref())?;
         if let Some(Resume::Path(checkpoint)) = &self.resume {
             present("resume_from_checkpoint", checkpoint)?;

@@ -61,7 +61,7 @@ pub fn shards(index: &Path, listed: &[String]) -> anyhow::Result<Vec<String>> {
 }
 
 fn read_index(index: &Path) -> anyhow::Result<Vec<String>> {
-    if !index.extension().is_some_and(|ending| ending == "json") {
+    if index.extension().is_none_or(|ending| ending != "json") {
         return Ok(Vec::new());
     }
     let read = || -> anyhow::Result<Vec<String>> {

@@ -1,7 +1,7 @@
 //! ChatGLM3's `conversations`: messages with `role` and `content`, tool turns with call and result in one, and `tools`.
 
 use super::conversation::{Builder, Conversation, Said};
-use super::messages::{field, list, may_be_trained, said};
+use super::messages::{self, field, list, may_be_trained};
 use super::{Fault, tools};
 use crate::prompt::Role;
 use crate::reader::{Json, Row};
@@ -19,8 +19,9 @@ pub(super) fn read(row: &Row) -> Result<Conversation, Fault> {
 }
 
 fn push(builder: &mut Builder, message: &Json) -> Result<(), String> {
-    if field(message, "role")? != "tool" {
-        return builder.push(said(message)?);
+    // A message with a result alone is as in `messages`.
+    if field(message, "role")? != "tool" || message.get("name").is_none() {
+        return messages::push(builder, message, &mut None);
     }
     let call = tools::call(message.get("parameters"))?;
     let trained = may_be_trained(message)?;

@@ -22,7 +22,8 @@ pub(super) fn read(row: &Row) -> Result<Conversation, Fault> {
     Ok(builder.finish()?)
 }
 
-fn push(builder: &mut Builder, message: &Json, described: &mut Option<Json>) -> Result<(), String> {
+/// Adds a message; `described` are tools of the row that no system message has told of yet.
+pub(super) fn push(builder: &mut Builder, message: &Json, described: &mut Option<Json>) -> Result<(), String> {
     match field(message, "role")? {
         "system" => {
             let mut said = said(message)?;
@@ -60,7 +61,7 @@ fn push(builder: &mut Builder, message: &Json, described: &mut Option<Json>) -> 
 }
 
 /// A message with `role`, `content` and perhaps `metadata` (the tool that an assistant's message calls).
-pub(super) fn said(message: &Json) -> Result<Said, String> {
+fn said(message: &Json) -> Result<Said, String> {
     let role = match field(message, "role")? {
         "system" => Role::System,
         "user" => Role::User,

@@ -4,7 +4,7 @@ use crate::config::TrainOn;
 use crate::format::{Conversation, Said};
 use crate::prompt::{Role, Turn};
 
-/// An answer and all that stands before it.
+/// An answer to train or to ask for, and all that stands before it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Example<'a> {
     pub(super) prompt: &'a [Said],
@@ -20,6 +20,13 @@ impl<'a> Example<'a> {
             TrainOn::LastAnswer => conversation.answers().next_back().map(example).into_iter().collect(),
             TrainOn::EveryAnswer => conversation.answers().map(example).collect(),
         }
+    }
+
+    /// ChatGLM3-6B's dialogues are one sample, which ends with this answer.
+    pub(super) fn last(conversation: &'a Conversation, train_on: TrainOn) -> Option<Self> {
+        let mut all = Self::all(conversation, train_on);
+        let last = all.iter().rposition(|example| !example.is_empty()).or(all.len().checked_sub(1))?;
+        Some(all.swap_remove(last))
     }
 
     /// The message that is answered.
@@ -43,8 +50,9 @@ impl<'a> Example<'a> {
         turns
     }
 
-    /// Question or answer without a text, which the official scripts leave out.
+    /// Question or answer without a text, which the official scripts leave out. (A tool may give nothing back.)
     pub(super) fn is_empty(&self) -> bool {
-        self.query().is_empty() || (self.answer.content.is_empty() && self.answer.metadata.is_empty())
+        let asks_nothing = self.prompt.last().is_none_or(|said| said.role == Role::User && said.content.is_empty());
+        asks_nothing || (self.answer.content.is_empty() && self.answer.metadata.is_empty())
     }
 }

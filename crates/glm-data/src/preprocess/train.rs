@@ -51,8 +51,10 @@ impl Sampler<'_> {
         source: usize,
     ) -> Result<Vec<Made<TrainRow>>, DataError> {
         let together = self.encoder.variant() == Variant::ChatGlm3;
-        let train_on = if together { TrainOn::LastAnswer } else { self.train_on };
-        let examples = Example::all(conversation, train_on);
+        let examples = match together {
+            true => Example::last(conversation, self.train_on).into_iter().collect(),
+            false => Example::all(conversation, self.train_on),
+        };
         self.samples(examples, |example| match (self.encoder.config.compat, together) {
             (true, true) => self.whole_dialogue(conversation, example, source),
             (true, false) => self.official(example, source),

@@ -67,12 +67,18 @@ pub fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// Rows as they come from a file of JSON lines named rows.json.
+/// Rows as they come from a file of JSON lines named rows.json. Names in objects are sorted; where their order matters,
+/// see [`rows_of`].
 pub fn rows(values: &[Value]) -> glm_data::Rows {
+    let lines: Vec<String> = values.iter().map(ToString::to_string).collect();
+    rows_of(&lines.join("\n"))
+}
+
+/// Rows of a file named rows.json with these contents.
+pub fn rows_of(contents: &str) -> glm_data::Rows {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("rows.json");
-    let lines: Vec<String> = values.iter().map(ToString::to_string).collect();
-    std::fs::write(&file, lines.join("\n")).unwrap();
+    std::fs::write(&file, contents).unwrap();
     glm_data::read_rows(&file, false).unwrap()
 }
 

@@ -21,12 +21,12 @@ const WIDTHS: [(usize, &str); 7] = [
 /// What an adapter of this width was probably trained on.
 pub(super) fn of_width(width: usize, base: &GlmConfig) -> String {
     let published = WIDTHS.iter().find(|(known, _)| *known == width).map(|(_, name)| *name);
-    // Without grouped heads, keys and values are as wide as the base.
+    // Where every head has its own, keys and values are as wide as the base.
     let ungrouped = 2 * base.hidden_size * base.num_layers;
-    let grouped = base.num_layers * base.key_value_width();
+    let own = base.num_layers * base.key_value_width();
     match published {
         Some(name) => format!("{width} is the width of {name}, and this base is {}", described(base)),
-        None if width == ungrouped && ungrouped != grouped => {
+        None if width == ungrouped && ungrouped != own => {
             format!("it has keys and values for every head, as {FIRST} has, and this base is {}", described(base))
         }
         None => "it was probably trained on another base".into(),

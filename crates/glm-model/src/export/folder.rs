@@ -44,13 +44,29 @@ pub fn export_folder(
     progress: Progress<'_>,
 ) -> Result<ExportReport> {
     let place = target::folder(target)?;
+    let report = write_folder(source, companions, place.path(), options, progress)?;
+    place.commit()?;
+    Ok(ExportReport { path: target.to_path_buf(), ..report })
+}
+
+/// As [`export_folder`], into a folder that is there and that the caller gives its name when all else is in it, too.
+///
+/// # Errors
+/// As [`export_folder`]; what was written stays.
+pub fn write_folder(
+    source: &dyn TensorSource,
+    companions: &Path,
+    folder: &Path,
+    options: FolderOptions,
+    progress: Progress<'_>,
+) -> Result<ExportReport> {
     let tensors = plan(source, options.dtype)?;
     let mut remarks = Vec::new();
     if options.dtype.is_none() && tensors.iter().any(|t| t.dtype != main_type(&tensors)) {
         remarks.push("the tensors keep the different types that the base stores them in".to_string());
     }
-    config_json::write(place.path(), config_json::exported(source.config(), main_type(&tensors), None))?;
-    let (copied, missing) = companions::copy(companions, place.path())?;
+    config_json::write(folder, config_json::exported(source.config(), main_type(&tensors), None))?;
+    let (copied, missing) = companions::copy(companions, folder)?;
     remarks.extend(missing);
     let shards = Shards::plan(tensors, options.format, options.shard_size);
     let (mut done, total) = (0, 2 * shards.bytes());
@@ -66,11 +82,10 @@ pub fn export_folder(
         }
         source.tensor(name)?.encode(*dtype).map_err(tensor_error(name))
     };
-    write::shards(place.path(), &shards, &mut bytes, &mut step)?;
-    verify(source, place.path(), shards.tensors(), &mut step)?;
-    place.commit()?;
+    write::shards(folder, &shards, &mut bytes, &mut step)?;
+    verify(source, folder, shards.tensors(), &mut step)?;
     let (tensors, bytes) = (shards.tensors().len(), shards.bytes());
-    Ok(ExportReport { path: target.to_path_buf(), tensors, bytes, copied, remarks })
+    Ok(ExportReport { path: folder.to_path_buf(), tensors, bytes, copied, remarks })
 }
 
 /// The tensors of the folder with their types.

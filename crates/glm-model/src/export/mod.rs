@@ -23,7 +23,7 @@ mod verify;
 mod write;
 
 pub use bundle::{BUNDLE_FORMAT, Bundle, export_bundle};
-pub use folder::{FolderOptions, export_folder};
+pub use folder::{FolderOptions, export_folder, write_folder};
 pub use gguf::{GgufOptions, GgufType, export_gguf};
 pub use lora::LoraDelta;
 pub use merged::{Merged, WeightDelta};

@@ -1,6 +1,7 @@
 //! A linear layer whose weight is frozen in some form or trains.
 
 use super::inputs::Delta;
+use super::param::Param;
 use crate::ops;
 use crate::quant::FrozenWeight;
 use candle_core::{Result, Tensor};
@@ -12,7 +13,7 @@ pub enum Weight {
     /// Never changes; only passes gradients through.
     Frozen(Arc<dyn FrozenWeight>),
     /// A variable on the tape.
-    Trainable(Tensor),
+    Trainable(Param),
 }
 
 impl Weight {
@@ -23,7 +24,7 @@ impl Weight {
     pub fn shape(&self) -> Result<(usize, usize)> {
         match self {
             Self::Frozen(weight) => Ok(weight.shape()),
-            Self::Trainable(weight) => weight.dims2(),
+            Self::Trainable(weight) => weight.held().dims2(),
         }
     }
 
@@ -34,7 +35,7 @@ impl Weight {
     pub fn matmul(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Frozen(weight) => ops::frozen_linear(x, weight, None),
-            Self::Trainable(weight) => x.matmul(&weight.t()?),
+            Self::Trainable(weight) => x.matmul(&weight.seen()?.t()?),
         }
     }
 
@@ -55,7 +56,10 @@ impl Weight {
                 ids.iter().zip(values.chunks_exact_mut(width)).for_each(|(id, out)| weight.row(*id as usize, out));
                 ops::tensor(values, (ids.len(), width))
             }
-            Self::Trainable(weight) => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
+            Self::Trainable(weight) => {
+                let held = weight.held();
+                weight.see(&held.index_select(&Tensor::new(ids, held.device())?, 0)?)
+            }
         }
     }
 
@@ -63,7 +67,7 @@ impl Weight {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Frozen(weight) => weight.bytes(),
-            Self::Trainable(weight) => weight.elem_count() * 4,
+            Self::Trainable(weight) => weight.held().elem_count() * 4,
         }
     }
 }
@@ -74,7 +78,7 @@ pub struct Linear {
     /// `[out, in]`.
     pub weight: Weight,
     /// `[out]`.
-    pub bias: Option<Tensor>,
+    pub bias: Option<Param>,
 }
 
 impl Linear {
@@ -83,7 +87,8 @@ impl Linear {
     /// # Errors
     /// When widths differ.
     pub fn forward(&self, x: &Tensor, deltas: &[Delta]) -> Result<Tensor> {
-        let y = match (&self.weight, &self.bias) {
+        let bias = self.bias.as_ref().map(Param::seen).transpose()?;
+        let y = match (&self.weight, &bias) {
             (Weight::Frozen(weight), bias) => ops::frozen_linear(x, weight, bias.as_ref())?,
             (weight, Some(bias)) => weight.matmul(x)?.broadcast_add(bias)?,
             (weight, None) => weight.matmul(x)?,

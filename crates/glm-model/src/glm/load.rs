@@ -1,14 +1,16 @@
 //! From a folder of weights to a network: every tensor is checked first, then streamed into its final form.
 
 use super::norm::Norm;
-use super::{Block, Linear, Network, Weight, layout};
+use super::param::Param;
+use super::trains::trained_type;
+use super::{Block, Linear, Network, Trains, Weight, layout};
 use crate::config::GlmConfig;
 use crate::ops;
-use crate::quant::{self, Scheme};
+use crate::quant::{self, DenseType, Scheme};
 use crate::variant::{Names, NormKind};
 use crate::weights::{TensorBytes, WeightFolder, fingerprint};
 use crate::{ModelError, Result};
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 use glm_kernels::cpu::attention::Shape;
 use std::path::Path;
 
@@ -24,13 +26,14 @@ pub struct LoadOptions {
     /// Form of the linear layers of the blocks. A folder that is stored quantized keeps its own form, and a scheme that
     /// contradicts it is an error.
     pub scheme: Scheme,
-    /// Make every weight an f32 variable that trains.
-    pub trainable: bool,
+    /// The weights that become f32 variables, whatever the scheme says. With bf16 as scheme they are the masters of what the
+    /// forward pass sees rounded to bf16.
+    pub trains: Trains,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { scheme: Scheme::Dense { dtype: None }, trainable: false }
+        Self { scheme: Scheme::Dense { dtype: None }, trains: Trains::Nothing }
     }
 }
 
@@ -56,6 +59,7 @@ impl Network {
         progress: Progress<'_>,
     ) -> Result<Self> {
         layout::check(&config, weights)?;
+        options.trains.check(&config, options.scheme).map_err(ModelError::Setting)?;
         Self::build(config, weights, options, progress)
     }
 
@@ -73,13 +77,27 @@ impl Network {
 
     fn build(config: GlmConfig, weights: &WeightFolder, options: LoadOptions, progress: Progress<'_>) -> Result<Self> {
         let scheme = stored_scheme(&config, weights, options)?;
-        let total = weights.bytes();
-        let mut loader =
-            Loader { weights, scheme, trainable: options.trainable, parameters: Vec::new(), done: 0, total, progress };
+        let trains = options.trains;
+        let all = trains == Trains::All;
+        let mut loader = Loader {
+            weights,
+            scheme,
+            trainable: all,
+            in_bf16: trains != Trains::Nothing && trained_type(scheme) == DenseType::Bf16,
+            parameters: Vec::new(),
+            done: 0,
+            total: weights.bytes(),
+            progress,
+        };
         let dense = Scheme::Dense { dtype: options.scheme.dense_type() };
         let names = Names::of(config.variant);
         let embedding = loader.matrix(names.embedding, dense)?;
-        let blocks = (0..config.num_layers).map(|i| loader.block(&config, i)).collect::<Result<_>>()?;
+        let mut blocks = Vec::new();
+        for layer in 0..config.num_layers {
+            loader.trainable = trains.block(layer, config.num_layers);
+            blocks.push(loader.block(&config, layer)?);
+        }
+        loader.trainable = all;
         let final_norm = loader.norm(&config, names.final_norm)?;
         let output = if config.knobs.tied_embeddings {
             loader.check_copy(names.output, names.embedding)?;
@@ -89,7 +107,7 @@ impl Network {
         };
         let parameters = loader.parameters;
         let fingerprint = fingerprint(weights);
-        Ok(Self { config, embedding, blocks, final_norm, output, parameters, fingerprint, scheme })
+        Ok(Self { config, embedding, blocks, final_norm, output, parameters, fingerprint, scheme, trains })
     }
 }
 
@@ -97,7 +115,7 @@ impl Network {
 fn stored_scheme(config: &GlmConfig, weights: &WeightFolder, options: LoadOptions) -> Result<Scheme> {
     let Some(bits) = config.quantization_bit else { return Ok(options.scheme) };
     let path = weights.path().display();
-    if options.trainable {
+    if options.trains != Trains::Nothing {
         return Err(ModelError::Setting(format!(
             "{path} is stored in INT{bits}; its weights cannot train. Train an adapter over it (--pre_seq_len 128), or use the unquantized folder"
         )));
@@ -108,7 +126,10 @@ fn stored_scheme(config: &GlmConfig, weights: &WeightFolder, options: LoadOption
 struct Loader<'a> {
     weights: &'a WeightFolder,
     scheme: Scheme,
+    /// Whether what is read now trains.
     trainable: bool,
+    /// Whether the network is used in bf16, vectors included, as it will be saved.
+    in_bf16: bool,
     parameters: Vec<(String, Var)>,
     done: u64,
     total: u64,
@@ -130,8 +151,8 @@ impl Loader<'_> {
         ModelError::file(self.weights.path(), format!("tensor {name}: {reason}"))
     }
 
-    /// A vector (norm or bias) or, when everything trains, any tensor, in f32.
-    fn vector(&mut self, name: &str) -> Result<Tensor> {
+    /// A vector (norm or bias) or any tensor that trains, in f32.
+    fn vector(&mut self, name: &str) -> Result<Param> {
         let tensor = self.bytes(name)?;
         let shape = tensor.shape.clone();
         let values = tensor
@@ -145,9 +166,11 @@ impl Loader<'_> {
             let var = Var::from_tensor(&tensor)?;
             tensor = var.as_tensor().clone();
             self.parameters.push((name.to_string(), var));
+        } else if self.in_bf16 {
+            tensor = ops::rounded_to_bf16(&tensor)?;
         }
         self.finished(name);
-        Ok(tensor)
+        Ok(if self.trainable && self.in_bf16 { Param::master(tensor) } else { Param::new(tensor) })
     }
 
     fn matrix(&mut self, name: &str, scheme: Scheme) -> Result<Weight> {

@@ -7,17 +7,21 @@ pub mod layout;
 mod linear;
 mod load;
 mod norm;
+mod param;
 mod pass;
+mod trains;
 
 pub use block::Block;
 pub use inputs::{AdapterInputs, BlockDeltas, BlockInputs, Delta, SITES};
 pub use kv_cache::KvCache;
 pub use linear::{Linear, Weight};
 pub use load::{LoadOptions, Progress};
+pub use param::Param;
 pub use pass::Pass;
+pub use trains::Trains;
 
 use crate::config::GlmConfig;
-use crate::quant::Scheme;
+use crate::quant::{DenseType, Scheme};
 use candle_core::{Result, Tensor, Var};
 use glm_data::Batch;
 use norm::Norm;
@@ -33,6 +37,7 @@ pub struct Network {
     parameters: Vec<(String, Var)>,
     fingerprint: String,
     scheme: Scheme,
+    trains: Trains,
 }
 
 impl Network {
@@ -58,6 +63,7 @@ impl Network {
             parameters: self.parameters.clone(),
             fingerprint: self.fingerprint.clone(),
             scheme: self.scheme,
+            trains: self.trains,
         }
     }
 
@@ -76,10 +82,20 @@ impl Network {
         self.scheme
     }
 
+    /// Which weights train.
+    pub fn trains(&self) -> Trains {
+        self.trains
+    }
+
+    /// The type in which weights that train are used, and in which they should be saved; they are held in f32.
+    pub fn trained_type(&self) -> DenseType {
+        trains::trained_type(self.scheme)
+    }
+
     /// Number of weights, frozen or not.
     pub fn parameter_count(&self) -> usize {
         let matrix = |w: &Weight| w.shape().map_or(0, |(out, inner)| out * inner);
-        let linear = |l: &Linear| matrix(&l.weight) + l.bias.as_ref().map_or(0, Tensor::elem_count);
+        let linear = |l: &Linear| matrix(&l.weight) + l.bias.as_ref().map_or(0, |bias| bias.held().elem_count());
         let norms = |b: &Block| b.input_norm.parameter_count() + b.post_norm.parameter_count();
         let block = |b: &Block| b.linears().into_iter().map(linear).sum::<usize>() + norms(b);
         self.tables().map(matrix).sum::<usize>()

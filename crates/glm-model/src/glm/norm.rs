@@ -1,5 +1,6 @@
 //! The norms of the network.
 
+use super::param::Param;
 use crate::ops;
 use candle_core::{Result, Tensor};
 
@@ -7,25 +8,25 @@ use candle_core::{Result, Tensor};
 #[derive(Debug, Clone)]
 pub(super) enum Norm {
     /// Root mean square.
-    Rms { weight: Tensor, eps: f32 },
+    Rms { weight: Param, eps: f32 },
     /// Mean and variance.
-    Layer { weight: Tensor, bias: Tensor, eps: f32 },
+    Layer { weight: Param, bias: Param, eps: f32 },
 }
 
 impl Norm {
     /// `x [T, hidden]` → the same shape.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
-            Self::Rms { weight, eps } => ops::rms_norm(x, weight, *eps),
-            Self::Layer { weight, bias, eps } => ops::layer_norm(x, weight, bias, *eps),
+            Self::Rms { weight, eps } => ops::rms_norm(x, &weight.seen()?, *eps),
+            Self::Layer { weight, bias, eps } => ops::layer_norm(x, &weight.seen()?, &bias.seen()?, *eps),
         }
     }
 
     /// Number of weights.
     pub(super) fn parameter_count(&self) -> usize {
         match self {
-            Self::Rms { weight, .. } => weight.elem_count(),
-            Self::Layer { weight, bias, .. } => weight.elem_count() + bias.elem_count(),
+            Self::Rms { weight, .. } => weight.held().elem_count(),
+            Self::Layer { weight, bias, .. } => weight.held().elem_count() + bias.held().elem_count(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod gelu;
 mod layer_norm;
 mod rms_norm;
 mod rope;
+mod rounded;
 mod swiglu;
 
 pub use arithmetic::{add, add_scaled, seeded};
@@ -23,6 +24,7 @@ pub use layer_norm::layer_norm;
 pub use rms_norm::rms_norm;
 pub(crate) use rope::{ROPE_BASE, frequencies};
 pub use rope::{RopeTable, rope};
+pub use rounded::rounded_to_bf16;
 pub use swiglu::swiglu;
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor, bail};

@@ -101,6 +101,21 @@ fn a_seeded_root_passes_its_gradient_on() {
 }
 
 #[test]
+fn weights_rounded_to_bf16_pass_their_gradient_as_if_they_were_not() {
+    // Half way between two bfloat16 numbers, ties go to the even one; beyond the largest there is infinity.
+    let values = vec![1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, 1.004, -0.3, 0.0, f32::MAX];
+    let var = Var::from_tensor(&tensor(values.clone(), (2, 3)).unwrap()).unwrap();
+    let y = rounded_to_bf16(var.as_tensor()).unwrap();
+    let expected = [1.0, 1.015_625, 1.007_812_5, -0.300_781_25, 0.0, f32::INFINITY];
+    assert_eq!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected);
+    assert_eq!(var.flatten_all().unwrap().to_vec1::<f32>().unwrap(), values, "the master is kept");
+    let gradient = wave((2, 3), 0.2);
+    let store = seeded(&y, &gradient).unwrap().backward().unwrap();
+    let found = store.get(var.as_tensor()).unwrap().to_vec2::<f32>().unwrap();
+    assert_eq!(found, gradient.to_vec2::<f32>().unwrap());
+}
+
+#[test]
 fn wrong_shapes_are_errors() {
     let weight: Arc<dyn FrozenWeight> = Arc::new(Dense::<f32>::new(4, vec![0.0; 8]));
     assert!(frozen_linear(&wave((2, 3), 0.0), &weight, None).is_err());

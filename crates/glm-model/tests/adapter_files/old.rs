@@ -47,8 +47,8 @@ fn parts_of_a_fused_layer_become_one_addition_of_the_same_value() {
                 let b = &tensors[&format!("{module}.lora_B.weight")].1;
                 // Group g of the convolution reads rows g·r.. of A and writes the g-th enabled third of the output.
                 let mut expected = vec![0.0f32; out * inner];
-                let mut group = 0;
-                for (part, _) in enable.iter().enumerate().filter(|(_, on)| **on) {
+                let parts = enable.iter().enumerate().filter(|(_, on)| **on);
+                for (group, (part, _)) in parts.enumerate() {
                     for row in 0..out / 3 {
                         for k in 0..rank {
                             let factor = b[(group * out / 3 + row) * rank + k] * alpha as f32 / rank as f32;
@@ -58,7 +58,6 @@ fn parts_of_a_fused_layer_become_one_addition_of_the_same_value() {
                             }
                         }
                     }
-                    group += 1;
                 }
                 let largest = glm_testkit::largest_difference(&found, &expected);
                 assert!(largest < 1e-4, "{folder} {enable:?} block {layer}: {largest}");

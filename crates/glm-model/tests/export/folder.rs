@@ -3,7 +3,7 @@ use candle_core::Tensor;
 use glm_model::export::{FolderOptions, FolderSource, Parameters, TensorSource, export_folder};
 use glm_model::variant::Names;
 use glm_model::weights::{ElementType, FileFormat, WeightFolder};
-use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
+use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme, Trains};
 use glm_testkit::fixture;
 use serde_json::json;
 use std::path::Path;
@@ -93,7 +93,7 @@ fn trained_parameters_are_exported_and_the_rest_comes_from_the_base() {
 }
 
 fn check_parameters(path: &Path) {
-    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trainable: true };
+    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All };
     let network = Network::load(path, options, &mut |_, _| {}).unwrap();
     let trained = network.parameters();
     for (_, var) in trained {

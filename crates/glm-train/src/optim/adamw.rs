@@ -1,6 +1,7 @@
 //! AdamW in the two forms that the official scripts use, with a state that can be saved and loaded exactly.
 
 use glm_model::variant::NormKind;
+use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::update::{self, Scalars, Slices};
@@ -123,10 +124,27 @@ pub fn decays(name: &str, norms: Norms) -> bool {
     }
 }
 
+/// What the moments are called, in the order in which they are written.
+const KINDS: [&str; 2] = ["exp_avg", "exp_avg_sq"];
+
 struct Moments {
     name: String,
     exp_avg: Vec<f32>,
     exp_avg_sq: Vec<f32>,
+}
+
+impl Moments {
+    fn check(&self, place: usize, param: &ParamSlice<'_>) -> Result<(), OptimError> {
+        if param.name != self.name {
+            let (expected, found) = (self.name.clone(), param.name.to_owned());
+            return Err(OptimError::Name { place, expected, found });
+        }
+        check_len(param.name, self.exp_avg.len(), param.value.len())?;
+        if param.grad.len() != param.value.len() {
+            check_len(&format!("gradient of {}", param.name), param.value.len(), param.grad.len())?;
+        }
+        Ok(())
+    }
 }
 
 /// AdamW over a fixed list of tensors.
@@ -160,40 +178,28 @@ impl AdamW {
     /// When names, order or lengths are not those of [`AdamW::new`]; nothing is changed then.
     pub fn step(&mut self, lr: f64, params: &mut [ParamSlice<'_>]) -> Result<(), OptimError> {
         self.check(params)?;
-        self.step += 1;
-        let AdamWConfig { form, beta1, beta2, eps, weight_decay } = self.config;
-        for (param, moments) in params.iter_mut().zip(&mut self.moments) {
-            let weight_decay = if param.decay { weight_decay } else { 0.0 };
-            let scalars = Scalars { lr, beta1, beta2, eps, weight_decay, step: self.step };
-            let slices = Slices {
-                value: &mut *param.value,
-                grad: param.grad,
-                exp_avg: &mut moments.exp_avg,
-                exp_avg_sq: &mut moments.exp_avg_sq,
-            };
-            match form {
-                Optim::AdamwTorch => update::torch(slices, &scalars),
-                Optim::AdamwHf => update::hf(slices, &scalars),
-            }
+        let mut step = self.begin_step(lr);
+        for param in params {
+            step.update(param)?;
         }
-        Ok(())
+        step.finish()
+    }
+
+    /// Begins a step at rate `lr` that takes the tensors one after the other, so that the caller need not hold a copy of all.
+    pub fn begin_step(&mut self, lr: f64) -> Step<'_> {
+        self.step += 1;
+        Step { optimizer: self, lr, next: 0 }
     }
 
     fn check(&self, params: &[ParamSlice<'_>]) -> Result<(), OptimError> {
         if params.len() != self.moments.len() {
             return Err(OptimError::Count { expected: self.moments.len(), found: params.len() });
         }
-        for (place, (param, moments)) in params.iter().zip(&self.moments).enumerate() {
-            if param.name != moments.name {
-                let (expected, found) = (moments.name.clone(), param.name.to_owned());
-                return Err(OptimError::Name { place, expected, found });
-            }
-            check_len(param.name, moments.exp_avg.len(), param.value.len())?;
-            if param.grad.len() != param.value.len() {
-                check_len(&format!("gradient of {}", param.name), param.value.len(), param.grad.len())?;
-            }
-        }
-        Ok(())
+        params
+            .iter()
+            .zip(&self.moments)
+            .enumerate()
+            .try_for_each(|(place, (param, moments))| moments.check(place, param))
     }
 
     /// The moments as named tensors, `exp_avg.<name>` and `exp_avg_sq.<name>`; with [`AdamW::steps_done`] the whole state.
@@ -206,34 +212,81 @@ impl AdamW {
         })
     }
 
-    /// Takes over a state that [`AdamW::state`] gave, in any order.
+    /// Takes over a state that [`AdamW::state`] gave, one moment after the other: `held` are the names and lengths that it
+    /// has, in any order, and `read` fills a moment of that name.
     ///
     /// # Errors
-    /// When a moment is missing, superfluous or of another length; nothing is changed then.
-    pub fn load_state<'a>(
+    /// When a moment is missing, superfluous or of another length; nothing is changed then. And those of `read`.
+    pub fn load_state<'a, E: From<OptimError>>(
         &mut self,
         step: u64,
-        tensors: impl IntoIterator<Item = (&'a str, &'a [f32])>,
-    ) -> Result<(), OptimError> {
-        let mut found: std::collections::BTreeMap<_, _> = tensors.into_iter().collect();
-        let mut loaded = Vec::with_capacity(self.moments.len());
+        held: impl IntoIterator<Item = (&'a str, usize)>,
+        mut read: impl FnMut(&str, &mut [f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut held: BTreeMap<_, _> = held.into_iter().collect();
         for m in &self.moments {
-            let mut take = |kind: &str| {
+            for kind in KINDS {
                 let tensor = format!("{kind}.{}", m.name);
-                let Some(values) = found.remove(tensor.as_str()) else { return Err(OptimError::Missing { tensor }) };
-                check_len(&tensor, m.exp_avg.len(), values.len())?;
-                Ok(values.to_vec())
-            };
-            loaded.push((take("exp_avg")?, take("exp_avg_sq")?));
+                let Some(len) = held.remove(tensor.as_str()) else { return Err(OptimError::Missing { tensor }.into()) };
+                check_len(&tensor, m.exp_avg.len(), len)?;
+            }
         }
-        if let Some(tensor) = found.keys().next() {
-            return Err(OptimError::Extra { tensor: (*tensor).to_owned() });
+        if let Some(tensor) = held.keys().next() {
+            return Err(OptimError::Extra { tensor: (*tensor).to_owned() }.into());
+        }
+        for m in &mut self.moments {
+            for (kind, values) in KINDS.into_iter().zip([&mut m.exp_avg, &mut m.exp_avg_sq]) {
+                read(&format!("{kind}.{}", m.name), values)?;
+            }
         }
         self.step = step;
-        for (m, (exp_avg, exp_avg_sq)) in self.moments.iter_mut().zip(loaded) {
-            (m.exp_avg, m.exp_avg_sq) = (exp_avg, exp_avg_sq);
-        }
         Ok(())
+    }
+}
+
+/// A step in the making; see [`AdamW::begin_step`].
+pub struct Step<'a> {
+    optimizer: &'a mut AdamW,
+    lr: f64,
+    next: usize,
+}
+
+impl Step<'_> {
+    /// Updates the next tensor in place.
+    ///
+    /// # Errors
+    /// When it is not the next one, or of another length; it is not changed then.
+    pub fn update(&mut self, param: &mut ParamSlice<'_>) -> Result<(), OptimError> {
+        let AdamW { config, step, moments } = &mut *self.optimizer;
+        let expected = moments.len();
+        let Some(moments) = moments.get_mut(self.next) else {
+            return Err(OptimError::Count { expected, found: self.next + 1 });
+        };
+        moments.check(self.next, param)?;
+        let AdamWConfig { form, beta1, beta2, eps, weight_decay } = *config;
+        let weight_decay = if param.decay { weight_decay } else { 0.0 };
+        let scalars = Scalars { lr: self.lr, beta1, beta2, eps, weight_decay, step: *step };
+        let slices = Slices {
+            value: &mut *param.value,
+            grad: param.grad,
+            exp_avg: &mut moments.exp_avg,
+            exp_avg_sq: &mut moments.exp_avg_sq,
+        };
+        match form {
+            Optim::AdamwTorch => update::torch(slices, &scalars),
+            Optim::AdamwHf => update::hf(slices, &scalars),
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Ends the step.
+    ///
+    /// # Errors
+    /// When a tensor was left out.
+    pub fn finish(self) -> Result<(), OptimError> {
+        let (expected, found) = (self.optimizer.moments.len(), self.next);
+        if expected == found { Ok(()) } else { Err(OptimError::Count { expected, found }) }
     }
 }
 

@@ -3,4 +3,4 @@
 mod adamw;
 mod update;
 
-pub use adamw::{AdamW, AdamWConfig, Norms, OptimError, ParamSlice, decays};
+pub use adamw::{AdamW, AdamWConfig, Norms, OptimError, ParamSlice, Step, decays};

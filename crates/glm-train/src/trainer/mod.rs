@@ -172,8 +172,8 @@ impl Running<'_> {
     }
 
     fn kept_blocks(&self, tokens: usize) -> usize {
-        let config = self.trainer.network.config();
-        let added = self.trainer.adapter.block_activations(config, tokens);
+        let (network, adapter) = (self.trainer.network, self.trainer.adapter);
+        let (config, added) = (network.config(), adapter.block_activations(network, tokens));
         let each = (memory::block_activations(config, tokens) + added).max(1);
         usize::try_from(self.budget / each).unwrap_or(usize::MAX).min(config.num_layers)
     }
@@ -297,22 +297,14 @@ impl Running<'_> {
         if !norm.is_finite() {
             return Err(stop(format!("the norm of the gradients is {norm}")));
         }
-        let mut values = Vec::with_capacity(self.parameters.len());
-        for (_, var) in self.parameters {
-            values.push(ops::with_floats(var.as_tensor(), <[f32]>::to_vec)?);
-        }
         let norms = Norms::from(self.trainer.network.config().knobs.norm);
-        let mut slices: Vec<ParamSlice<'_>> = self
-            .parameters
-            .iter()
-            .zip(&mut values)
-            .zip(self.gradients.slices())
-            .map(|(((name, _), value), grad)| ParamSlice { name, value, grad, decay: decays(name, norms) })
-            .collect();
-        self.optimizer.step(rate, &mut slices)?;
-        for ((_, var), values) in self.parameters.iter().zip(values) {
-            var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?;
+        let mut step = self.optimizer.begin_step(rate);
+        for ((name, var), grad) in self.parameters.iter().zip(self.gradients.slices()) {
+            let mut value = ops::with_floats(var.as_tensor(), <[f32]>::to_vec)?;
+            step.update(&mut ParamSlice { name, value: &mut value, grad, decay: decays(name, norms) })?;
+            var.set(&Tensor::from_vec(value, var.dims(), var.device())?)?;
         }
+        step.finish()?;
         Ok(norm)
     }
 

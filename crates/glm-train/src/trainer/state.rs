@@ -9,15 +9,21 @@ use crate::optim::AdamW;
 use candle_core::{Tensor, Var};
 use glm_model::adapter::LoraAdapter;
 use glm_model::ops;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use glm_model::weights::{ElementType, NewTensor, WeightFolder, stream_safetensors};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Name of the small file.
 pub const STATE_FILE: &str = "training_state.json";
 /// Name of the file with tensors and moments.
 pub const TENSORS_FILE: &str = "training_state.safetensors";
+
+/// Beginning of the name of a trained tensor in it.
+const PARAMETER: &str = "parameter.";
+/// Values that are turned into bytes at a time.
+const PART: usize = 1 << 16;
 
 /// What must be the same when a run goes on: otherwise its order of rows, its arithmetic or its meaning would change.
 /// The length of the run, and when it logs, evaluates and saves, may change.
@@ -41,10 +47,10 @@ impl Identity {
             row.ids.iter().for_each(|id| eat(u64::from(*id)));
             row.labels.iter().for_each(|label| eat(*label as u64));
         }
-        let (dropout, lora) = match trainer.adapter {
+        let (dropout, own) = match trainer.adapter {
             Adapter::Prefix { dropout, .. } => (*dropout, Vec::new()),
             Adapter::Lora(adapter) => (0.0, lora_settings(adapter)),
-            Adapter::Full => (0.0, Vec::new()),
+            Adapter::Full => (0.0, vec![("the weights that train", trainer.network.trains().to_string())]),
         };
         let settings = [
             ("the base's fingerprint", trainer.network.fingerprint().to_owned()),
@@ -66,7 +72,7 @@ impl Identity {
             ("--max_grad_norm", c.max_grad_norm.to_string()),
             ("--prefix_dropout", dropout.to_string()),
         ];
-        let settings = settings.into_iter().chain(lora).map(|(name, value)| (name.to_owned(), value)).collect();
+        let settings = settings.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect();
         Self { rows_hash: format!("{hash:016x}"), settings }
     }
 
@@ -161,24 +167,29 @@ pub fn save(
     let saved = Saved { identity: identity.clone(), place };
     let text = serde_json::to_string_pretty(&saved).map_err(|e| resume(folder, e.to_string()))?;
     atomic::write_file(&folder.join(STATE_FILE), text.as_bytes())?;
-    let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
-    for (name, var) in parameters {
-        let bytes = ops::with_floats(var.as_tensor(), bytes_of)?;
-        tensors.push((format!("parameter.{name}"), bytes));
-    }
-    tensors.extend(optimizer.state().map(|(name, values)| (name, bytes_of(values))));
-    let path = folder.join(TENSORS_FILE);
-    let views = tensors
+    let new = |name: String, len: usize| NewTensor { name, dtype: ElementType::F32, shape: vec![len] };
+    let moments: Vec<(String, &[f32])> = optimizer.state().collect();
+    let tensors: Vec<NewTensor> = parameters
         .iter()
-        .map(|(name, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?)))
-        .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
-        .and_then(|views| safetensors::serialize(views, None))
-        .map_err(|e| resume(&path, e.to_string()))?;
-    Ok(atomic::write_file(&path, &views)?)
+        .map(|(name, var)| new(format!("{PARAMETER}{name}"), var.elem_count()))
+        .chain(moments.iter().map(|(name, values)| new(name.clone(), values.len())))
+        .collect();
+    let mut content = |index: usize, out: &mut dyn Write| match parameters.get(index) {
+        Some((_, var)) => ops::with_floats(var.as_tensor(), |values| write(out, values)).map_err(io::Error::other)?,
+        None => write(out, moments[index - parameters.len()].1),
+    };
+    let path = folder.join(TENSORS_FILE);
+    Ok(atomic::write_file_with(&path, |out| stream_safetensors(out, &tensors, &BTreeMap::new(), &mut content))?)
 }
 
-fn bytes_of(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+/// Writes values without a copy of them all.
+fn write(out: &mut dyn Write, values: &[f32]) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(4 * PART.min(values.len()));
+    values.chunks(PART).try_for_each(|part| {
+        bytes.clear();
+        bytes.extend(part.iter().flat_map(|v| v.to_le_bytes()));
+        out.write_all(&bytes)
+    })
 }
 
 fn resume(path: &Path, reason: impl Into<String>) -> TrainError {
@@ -201,23 +212,25 @@ pub fn load(folder: &Path, identity: &Identity, parameters: &[(String, Var)], op
         return Err(resume(folder, format!("cannot go on from here: {difference}. {advice}")));
     }
     let path = folder.join(TENSORS_FILE);
-    let bytes = std::fs::read(&path).map_err(|e| resume(&path, e.to_string()))?;
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|e| resume(&path, format!("damaged: {e}. Remove this checkpoint to go on from the one before it")))?;
-    let mut moments: Vec<(String, Vec<f32>)> = Vec::new();
-    let mut values: std::collections::HashMap<String, Vec<f32>> = std::collections::HashMap::new();
-    for (name, view) in tensors.tensors() {
-        let floats = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        match name.strip_prefix("parameter.") {
-            Some(parameter) => drop(values.insert(parameter.to_owned(), floats)),
-            None => moments.push((name, floats)),
-        }
-    }
+    let damaged = |reason: String| {
+        resume(&path, format!("damaged: {reason}. Remove this checkpoint to go on from the one before it"))
+    };
+    let tensors = WeightFolder::open(&path).map_err(|e| damaged(e.to_string()))?;
+    let read = |name: &str, values: &mut [f32]| -> Result<()> {
+        let tensor = tensors.get(name).filter(|t| t.dtype == ElementType::F32 && t.len() == values.len());
+        let tensor = tensor.ok_or_else(|| damaged(format!("{name} is missing or not {} f32", values.len())))?;
+        let (floats, _) = tensor.data.as_chunks::<4>();
+        values.iter_mut().zip(floats).for_each(|(v, b)| *v = f32::from_le_bytes(*b));
+        tensors.release(name);
+        Ok(())
+    };
     for (name, var) in parameters {
-        let found = values.remove(name).filter(|v| v.len() == var.elem_count());
-        let found = found.ok_or_else(|| resume(&path, format!("{name} is missing or not {:?}", var.dims())))?;
-        var.set(&Tensor::from_vec(found, var.dims(), var.device())?)?;
+        let mut values = vec![0.0; var.elem_count()];
+        read(&format!("{PARAMETER}{name}"), &mut values)?;
+        var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?;
     }
-    optimizer.load_state(saved.place.step, moments.iter().map(|(name, v)| (name.as_str(), v.as_slice())))?;
+    let moments = tensors.names().filter(|name| !name.starts_with(PARAMETER));
+    let lengths = moments.map(|name| (name, tensors.get(name).map_or(0, |t| t.len())));
+    optimizer.load_state(saved.place.step, lengths, read)?;
     Ok(saved.place)
 }

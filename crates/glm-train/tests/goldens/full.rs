@@ -2,7 +2,7 @@
 
 use crate::support::{FOLDERS, floor, options, rows, update};
 use glm_data::{Batch, Rng};
-use glm_model::{LoadOptions, Network, Scheme};
+use glm_model::{LoadOptions, Network, Scheme, Trains};
 use glm_testkit::{Golden, fixture, json, largest_difference};
 use glm_train::optim::{AdamW, AdamWConfig};
 use glm_train::step::{Gradients, StepOptions, accumulate};
@@ -20,7 +20,7 @@ fn every_variant(check: impl Fn(&str, &Network, &Golden, &serde_json::Value)) {
             eprintln!("skipped: the fixtures have no {folder}/finetune.json");
             continue;
         }
-        let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trainable: true };
+        let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All };
         let network = Network::load(&fixture(&format!("{folder}/model")), options, &mut |_, _| {}).unwrap();
         let golden = Golden::open(&format!("{folder}/finetune.safetensors"));
         check(folder, &network, &golden, &json(&format!("{folder}/finetune.json")));

@@ -14,7 +14,7 @@ pub const KINDS: [&str; 2] = ["qkv", "all"];
 pub const AS_STORED: Scheme = Scheme::Dense { dtype: None };
 
 pub fn network(folder: &str, scheme: Scheme) -> Network {
-    let options = LoadOptions { scheme, trainable: false };
+    let options = LoadOptions { scheme, ..LoadOptions::default() };
     Network::load(&fixture(folder), options, &mut |_, _| {}).unwrap()
 }
 

@@ -102,7 +102,7 @@ fn every_adapter_over_every_form_of_every_base_gets_a_gradient_for_every_tensor(
     for folder in FOLDERS {
         let golden = Golden::open(&format!("{folder}/lora/all.safetensors"));
         for (base, scheme) in made.iter().copied().chain(stored) {
-            let load = LoadOptions { scheme, trainable: false };
+            let load = LoadOptions { scheme, ..LoadOptions::default() };
             let network = match Network::load(&fixture(&format!("{folder}/{base}")), load, &mut |_, _| {}) {
                 Ok(network) => network,
                 Err(e) if e.to_string().contains("multiple of the group width") => {

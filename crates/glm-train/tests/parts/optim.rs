@@ -7,6 +7,16 @@ use crate::{f32s, golden};
 const CONFIG: AdamWConfig =
     AdamWConfig { form: Optim::AdamwTorch, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 };
 
+/// Takes over a state, last tensor first.
+fn load(optimizer: &mut AdamW, steps: u64, state: &[(String, Vec<f32>)]) -> Result<(), OptimError> {
+    let held = state.iter().rev().map(|(name, values)| (name.as_str(), values.len()));
+    optimizer.load_state(steps, held, |name, moment| {
+        let (_, values) = state.iter().find(|(held, _)| held == name).unwrap();
+        moment.copy_from_slice(values);
+        Ok(())
+    })
+}
+
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|v| v.to_bits()).collect()
 }
@@ -31,8 +41,7 @@ fn replay(run: &Value, decayed: &Value, reload_at: Option<usize>) {
         if reload_at == Some(i) {
             let mut other = fresh(&values);
             let state: Vec<_> = optimizer.state().map(|(n, v)| (n, v.to_vec())).collect();
-            let tensors = state.iter().rev().map(|(n, v)| (n.as_str(), v.as_slice()));
-            other.load_state(optimizer.steps_done(), tensors).unwrap();
+            load(&mut other, optimizer.steps_done(), &state).unwrap();
             optimizer = other;
         }
         let grads: Vec<Vec<f32>> = names.iter().map(|n| f32s(&step["grads"][*n])).collect();
@@ -87,7 +96,7 @@ fn a_reload_changes_no_bit() {
                 let state: Vec<_> = optimizer.state().map(|(n, v)| (n, v.to_vec())).collect();
                 let steps = optimizer.steps_done();
                 optimizer = AdamW::new(CONFIG, [("w", 2)]);
-                optimizer.load_state(steps, state.iter().map(|(n, v)| (n.as_str(), v.as_slice()))).unwrap();
+                load(&mut optimizer, steps, &state).unwrap();
             }
             let grad = [1.0 / i as f32, 0.3];
             let mut params = [ParamSlice { name: "w", value: &mut value, grad: &grad, decay: true }];
@@ -151,15 +160,41 @@ fn other_tensors_than_at_the_start_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn tensors_may_come_one_after_the_other_in_their_order() {
+    let grads = [[0.5f32, -1.0], [0.25, 2.0]];
+    let sizes = [("a", 2), ("b", 2)];
+    let (mut together, mut single) = ([[1.0f32, 2.0]; 2], [[1.0f32, 2.0]; 2]);
+    let (mut first, mut second) = (AdamW::new(CONFIG, sizes), AdamW::new(CONFIG, sizes));
+    for _ in 0..3 {
+        let [a, b] = &mut together;
+        let param = |name, value, grad| ParamSlice { name, value, grad, decay: true };
+        first.step(0.1, &mut [param("a", &mut a[..], &grads[0]), param("b", &mut b[..], &grads[1])]).unwrap();
+        let mut step = second.begin_step(0.1);
+        for ((name, _), (value, grad)) in sizes.into_iter().zip(single.iter_mut().zip(&grads)) {
+            step.update(&mut ParamSlice { name, value, grad, decay: true }).unwrap();
+        }
+        step.finish().unwrap();
+    }
+    assert_eq!((bits(&together.concat()), first.steps_done()), (bits(&single.concat()), second.steps_done()));
+    let mut step = second.begin_step(0.1);
+    let mut wrong = ParamSlice { name: "b", value: &mut [1.0, 2.0], grad: &[1.0, 2.0], decay: true };
+    let error = step.update(&mut wrong).unwrap_err();
+    assert_eq!(error, OptimError::Name { place: 0, expected: "a".into(), found: "b".into() });
+    assert_eq!(step.finish(), Err(OptimError::Count { expected: 2, found: 0 }));
+}
+
+#[test]
 fn a_foreign_state_is_refused_and_changes_nothing() {
     let mut optimizer = AdamW::new(CONFIG, [("w", 1)]);
     let one = [1.0f32];
-    let missing = optimizer.load_state(5, [("exp_avg.w", &one[..])]).unwrap_err();
+    let moment = |name: &str, values: &[f32]| (name.to_owned(), values.to_vec());
+    let missing = load(&mut optimizer, 5, &[moment("exp_avg.w", &one)]).unwrap_err();
     assert_eq!(missing, OptimError::Missing { tensor: "exp_avg_sq.w".into() });
-    let all = [("exp_avg.w", &one[..]), ("exp_avg_sq.w", &one[..]), ("exp_avg.v", &one[..])];
-    let extra = optimizer.load_state(5, all).unwrap_err();
+    let all = [moment("exp_avg.w", &one), moment("exp_avg_sq.w", &one), moment("exp_avg.v", &one)];
+    let extra = load(&mut optimizer, 5, &all).unwrap_err();
     assert_eq!(extra, OptimError::Extra { tensor: "exp_avg.v".into() });
-    let long = optimizer.load_state(5, [("exp_avg.w", &[1.0, 2.0][..]), ("exp_avg_sq.w", &one[..])]).unwrap_err();
+    let long = [moment("exp_avg.w", &[1.0, 2.0]), moment("exp_avg_sq.w", &one)];
+    let long = load(&mut optimizer, 5, &long).unwrap_err();
     assert_eq!(long, OptimError::Length { tensor: "exp_avg.w".into(), expected: 1, found: 2 });
     assert_eq!(optimizer.steps_done(), 0);
     assert!(optimizer.state().all(|(_, v)| v == [0.0]));

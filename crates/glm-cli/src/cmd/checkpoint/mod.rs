@@ -1,6 +1,7 @@
 //! What a checkpoint holds besides the loop's own files: the adapter in the form of the official script or of peft, or
 //! a whole model, and what is needed to know where it came from.
 
+mod full;
 mod metadata;
 mod verify;
 
@@ -9,10 +10,7 @@ pub use verify::verify;
 use super::base::Loaded;
 use crate::config::RunConfig;
 use anyhow::Context;
-use glm_model::DenseType;
 use glm_model::adapter::{TORCH_FILE, peft, write_lora, write_prefix};
-use glm_model::export::{FolderOptions, FolderSource, Parameters, export_folder};
-use glm_model::weights::FileFormat;
 use glm_train::{Adapter, TrainError, run_dir, trainer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -82,7 +80,7 @@ impl<'a> CheckpointWriter<'a> {
                 write_lora(folder, lora, self.base.network.config(), &self.base_name, &self.metadata)?;
             }
             // Its own tokenizer files are written with it.
-            Adapter::Full => return self.write_model(folder),
+            Adapter::Full => return full::write(self.base, folder),
         }
         for name in TOKENIZER_FILES {
             let from = self.base.folder.join(name);
@@ -91,18 +89,6 @@ impl<'a> CheckpointWriter<'a> {
                 std::fs::copy(&from, &to).map_err(io(to))?;
             }
         }
-        Ok(())
-    }
-
-    /// A complete Hugging Face folder in f32, as the official script saves it.
-    fn write_model(&self, folder: &Path) -> glm_train::Result<()> {
-        let network = &self.base.network;
-        // What does not train, such as the official files' table of rotary frequencies, is taken from the base.
-        let files = FolderSource::open(&self.base.folder)?;
-        let trained = Parameters::new(network.config(), network.parameters(), Some(&files));
-        let options =
-            FolderOptions { dtype: Some(DenseType::F32), format: FileFormat::Torch, ..FolderOptions::default() };
-        export_folder(&trained, &self.base.folder, folder, options, &mut |_, _| {})?;
         Ok(())
     }
 

@@ -42,7 +42,7 @@ pub fn train(
     advise(settings, adapter, train)?;
     let trainable = adapter.parameter_count(&base.network);
     let all = match adapter {
-        Adapter::Full => trainable,
+        Adapter::Full => base.network.parameter_count(),
         _ => base.network.parameter_count() + trainable,
     };
     eprintln!("trainable: {trainable} of {all} parameters ({:.4} %)", 100.0 * trainable as f64 / all as f64);
