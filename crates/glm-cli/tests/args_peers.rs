@@ -1,5 +1,7 @@
 //! Commands of other projects, with only the name of the program changed.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests, which the lint does not know as tests.
+
 mod args_support;
 
 use std::fs;
