@@ -63,6 +63,14 @@ fn train_evaluate_inspect_and_chat() {
         assert_eq!(predictions(&world), tuned, "{same}");
     }
 
+    world
+        .ok(&format!("{EVALUATE} --num_beams 3 --length_penalty 0.8 --early_stopping --stop 。 --repetition_detector"));
+    let beams = predictions(&world);
+    let answers = beams.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    for answer in answers.map(|row| row["predict"].as_str().unwrap().to_owned()) {
+        assert!(!answer.is_empty() && !answer.contains('。'), "{answer}");
+    }
+
     let inspected = world.ok("inspect run/checkpoint-40");
     for part in ["LoRA adapter", "rank", "query_key_value", "glmtune_lora", "all finite"] {
         assert!(inspected.contains(part), "{inspected}\nlacks {part}");

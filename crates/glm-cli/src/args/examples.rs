@@ -17,6 +17,9 @@ Examples:
       --model_name_or_path THUDM/chatglm2-6b --output_dir output/adgen --max_source_length 64 --max_target_length 128 \\
       --per_device_train_batch_size 1 --gradient_accumulation_steps 16 --max_steps 3000 --learning_rate 2e-2 \\
       --pre_seq_len 128 --quantization_bit 4
+  glmtune train --do_train --train_file rows.json --model_name_or_path THUDM/chatglm3-6b --output_dir output/lora \\
+      --quantization_bit 4 --method lora --learning_rate 1e-3 --max_steps 1000
+  glmtune train --train_args_file chatglm_6b_lora.json --model_name_or_path chatglm-6b --data_path train.jsonl
   glmtune train run.toml --resume_from_checkpoint auto
   glmtune train args.json --dry_run
 
@@ -32,8 +35,9 @@ Example:
 pub const CHAT: &str = "\
 In the conversation: clear forgets the history, stop leaves, Ctrl-C stops an answer.
 
-Example:
-  glmtune chat --model_name_or_path THUDM/chatglm2-6b --ptuning_checkpoint output/adgen/checkpoint-3000 --quantization_bit 4";
+Examples:
+  glmtune chat --model_name_or_path THUDM/chatglm2-6b --ptuning_checkpoint output/adgen/checkpoint-3000 --quantization_bit 4
+  glmtune chat --model_name_or_path THUDM/chatglm3-6b --lora_checkpoint output/lora/checkpoint-1000 --no_history";
 
 /// For `glmtune dev random-base --help`.
 pub const RANDOM_BASE: &str = "\

@@ -28,7 +28,7 @@ keys! {
     /// Keys of the method, apart from the prefix's, which belong to the official `ModelArguments`.
     pub struct MethodArgs in "Method";
 
-    /// What trains: a prefix (ptuning), lora, all weights (full), or the last layers (freeze, not built yet). Told from the other keys
+    /// What trains: a prefix (ptuning), lora, all weights (full), or the last layers (freeze). Told from the other keys
     /// when it is absent: --pre_seq_len means ptuning, any --lora_ key means lora, neither means full, as officially
     method: Option<Method> = None;
     /// Rank of the two factors
