@@ -89,7 +89,7 @@ fn what_is_not_built_is_refused_plainly() {
         ("--group_by_length", "--group_by_length: grouping by length is not built yet"),
         ("--load_best_model_at_end", "--load_best_model_at_end: choosing the best checkpoint is not built yet"),
         ("--local_rank 1", "--local_rank 1: one process trains"),
-        ("--push_to_hub", "--push_to_hub: no network is used"),
+        ("--push_to_hub", "--push_to_hub: nothing is uploaded"),
     ] {
         refused(&format!("{LEAST} {flags} --dry_run"), &[part]);
     }

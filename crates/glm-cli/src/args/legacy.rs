@@ -36,7 +36,7 @@ keys! {
     /// Direction of the metric
     greater_is_better: Option<bool> = None, unused "it belongs to --load_best_model_at_end";
     /// Write safetensors
-    save_safetensors: bool = false, unused "both the torch form and a safetensors twin are always written";
+    save_safetensors: bool = false, unused "adapters are written in torch's form and in safetensors, whole models in safetensors";
     /// Name of the run for trackers
     run_name: Option<String> = None, unused "the run is named by --output_dir";
     /// Log level
@@ -68,7 +68,7 @@ keys! {
     /// Find a batch size that fits
     auto_find_batch_size: bool = false, only_default "choosing the batch size is not built yet; use --gradient_checkpointing and --activation_budget to fit the memory";
     /// Upload to the hub
-    push_to_hub: bool = false, only_default "no network is used";
+    push_to_hub: bool = false, only_default "nothing is uploaded";
     /// Fully sharded data parallel
     fsdp: String = String::new(), only_default "one process trains; sharding is not built yet";
 }

@@ -118,7 +118,7 @@ fn method(
         Method::Lora => prefix,
         Method::None if do_train => {
             refuse!(
-                "{} none trains nothing: leave out --do_train, or choose ptuning, lora or full",
+                "{} none trains nothing: leave out --do_train, or choose ptuning, lora, full or freeze",
                 given.place("method")
             )
         }

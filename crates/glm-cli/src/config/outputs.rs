@@ -21,7 +21,7 @@ pub fn tensorboard(given: &Given<TrainKeys>, output_dir: &Path, remarks: &mut Ve
             "none" => {}
             "tensorboard" | "all" => wanted = true,
             _ => remarks.push(Remark::Note(format!(
-                "{}: nothing is reported to {name}, for no network is used; tensorboard writes files",
+                "{}: nothing is reported to {name}, for nothing is sent over the network; tensorboard writes files",
                 given.place("report_to")
             ))),
         }

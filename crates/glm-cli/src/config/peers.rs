@@ -100,7 +100,7 @@ fn say_what_launchers_do(given: &Given<TrainKeys>, remarks: &mut Vec<Remark>) {
         return;
     }
     let machines = count(&launcher.nnodes).max(count(&launcher.num_nodes));
-    let processes = machines * count(&launcher.nproc_per_node).max(count(&launcher.num_gpus));
+    let processes = machines.saturating_mul(count(&launcher.nproc_per_node).max(count(&launcher.num_gpus)));
     let batch = match processes {
         1 => String::new(),
         n => format!(

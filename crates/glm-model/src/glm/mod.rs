@@ -151,7 +151,8 @@ impl Network {
         let pass = Pass::new(&self.config, batch, &inputs.ranges);
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, inputs.block(i), &pass, None)?;
+            // Where weights train, the tape would otherwise hold every block until the end.
+            x = block.forward(&x, inputs.block(i), &pass, None)?.detach();
         }
         Ok(x)
     }
@@ -165,7 +166,7 @@ impl Network {
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let mut rows: Vec<&mut Vec<f32>> = caches.iter_mut().map(|c| &mut c.layers[i]).collect();
-            x = block.forward(&x, inputs.block(i), &pass, Some(&mut rows))?;
+            x = block.forward(&x, inputs.block(i), &pass, Some(&mut rows))?.detach();
         }
         Ok(x)
     }

@@ -18,10 +18,14 @@ pub struct Workload<'a> {
     pub stored_bytes: usize,
     /// Trainable values.
     pub trainable: u64,
+    /// Values of the largest trainable tensor.
+    pub largest_trainable: u64,
+    /// Whether they are weights of the base, which then are not held a second time.
+    pub base_trains: bool,
     /// Values of all prefix rows of one segment, over all blocks: `pre_seq_len * layers * key_value`; 0 without a prefix.
     pub prefix_values: u64,
-    /// What LoRA adds to the activations of one kept block; 0 without.
-    pub lora_activations: u64,
+    /// What the adapter adds to the activations of one kept block, as [`crate::Adapter::block_activations`] says.
+    pub added_activations: u64,
     /// Rows of a micro batch.
     pub rows: usize,
     /// Most tokens of a micro batch, all rows together.
@@ -49,7 +53,7 @@ pub struct Prediction {
     pub adapter: u64,
     /// Their gradients.
     pub gradients: u64,
-    /// Their moments, and the copy that an update works on.
+    /// Their moments, and the copy of one tensor that an update works on.
     pub optimizer: u64,
     /// Keys and values of the prefix, expanded to the rows of the micro batch, with their gradients.
     pub prefix: u64,
@@ -85,7 +89,7 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     let c = work.config;
     let tokens = work.tokens as u64;
     let hidden_rows = tokens * c.hidden_size as u64 * F32;
-    let block = super::block_activations(c, work.tokens) + work.lora_activations;
+    let block = super::block_activations(c, work.tokens) + work.added_activations;
     let kept = work.kept_blocks.min(c.num_layers) as u64;
     // A recomputed block's tape is there one at a time, and every block's backward pass holds gradients of its widest
     // rows: those of the MLP's inner layer and of its input.
@@ -98,9 +102,13 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     let dense = |dtype: Option<DenseType>| Scheme::Dense { dtype };
     let table = [c.vocab_size, c.hidden_size];
     let stored = dense(None).bytes(table, work.stored_bytes);
+    // Trained blocks over a base that is kept as stored are held in f32.
+    let as_stored = matches!(work.scheme, Scheme::Dense { dtype: None });
+    let wider = if work.base_trains && as_stored { F32.saturating_sub(work.stored_bytes as u64) } else { 0 };
+    let widened = work.trainable * wider;
     Prediction {
         process: 60_000_000,
-        weights: layout::bytes(c, work.scheme, work.stored_bytes),
+        weights: layout::bytes(c, work.scheme, work.stored_bytes) + widened,
         loading: if c.knobs.tied_embeddings {
             // The table comes first, with its pages of the file; then one matrix at a time.
             let dense_layer = |(_, sizes, _): &(_, [usize; 2], _)| dense(None).bytes(*sizes, work.stored_bytes);
@@ -110,9 +118,9 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
             // The output layer comes last: its pages of the file are still mapped when everything else is in place.
             stored
         },
-        adapter: work.trainable * F32,
+        adapter: if work.base_trains { 0 } else { work.trainable * F32 },
         gradients: work.trainable * F32,
-        optimizer: work.trainable * 3 * F32,
+        optimizer: (2 * work.trainable + work.largest_trainable) * F32,
         // Expanded rows, their dropout, one leaf a block, one gradient a block, and all of them joined.
         prefix: 5 * work.prefix_values * work.rows as u64 * F32,
         activations: kept * block + one_block + inputs + backward + scores,

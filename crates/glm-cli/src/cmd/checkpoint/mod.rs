@@ -104,16 +104,30 @@ impl<'a> CheckpointWriter<'a> {
 /// When the disk refuses.
 pub fn place_in(output: &Path, checkpoint: &Path) -> anyhow::Result<()> {
     let loops = [trainer::STATE_FILE, trainer::TENSORS_FILE, run_dir::TRAINER_STATE];
+    let mut placed = Vec::new();
     for entry in std::fs::read_dir(checkpoint)? {
         let from = entry?.path();
         let Some(name) = from.file_name().filter(|name| loops.iter().all(|own| name != own)) else { continue };
         let to = output.join(name);
-        if to.is_file() {
-            std::fs::remove_file(&to).with_context(|| to.display().to_string())?;
-        }
+        let beside = output.join(format!(".{}.new", name.to_string_lossy()));
+        let _ = std::fs::remove_file(&beside);
         // Files are never changed in place, so one copy on the disk serves both folders.
-        if std::fs::hard_link(&from, &to).is_err() {
-            std::fs::copy(&from, &to).with_context(|| to.display().to_string())?;
+        if std::fs::hard_link(&from, &beside).is_err() {
+            std::fs::copy(&from, &beside).with_context(|| beside.display().to_string())?;
+        }
+        std::fs::rename(&beside, &to).with_context(|| to.display().to_string())?;
+        // A rename onto another link of the same file does nothing.
+        let _ = std::fs::remove_file(&beside);
+        placed.push(to);
+    }
+    // What an earlier run of another method left here would be taken for this one's. It is still in that run's checkpoint.
+    for entry in std::fs::read_dir(output)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let weights = ["pytorch_model", "model-", "model.safetensors", "adapter_model.", "adapter.safetensors"];
+        let stale = weights.iter().any(|start| name.starts_with(start)) || name == "adapter_config.json";
+        if stale && path.is_file() && !placed.contains(&path) {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
         }
     }
     Ok(())

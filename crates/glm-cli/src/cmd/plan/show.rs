@@ -39,6 +39,9 @@ pub fn print(plan: &Plan) {
         let [recomputed, kept] = pair else { continue };
         println!("  {:<40} {:>12}{:>14}", recomputed.scheme, size(recomputed.peak), size(kept.peak));
     }
+    if plan.time.is_none() {
+        println!("\ntime      not measured (it is not told for --method freeze)");
+    }
     if let Some(time) = &plan.time {
         println!(
             "\ntime      {} on this machine: {:.2} s a micro batch (measured on {} tokens through the first two layers)",

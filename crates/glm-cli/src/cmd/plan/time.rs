@@ -3,9 +3,9 @@
 use crate::cmd::adapter;
 use crate::cmd::base::Prepared;
 use crate::config::RunConfig;
-use crate::config::adapter::AdapterConfig;
-use glm_data::{Batch, TrainRow};
+use glm_data::{Batch, Rng, TrainRow};
 use glm_model::Network;
+use glm_model::adapter::{LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder};
 use glm_train::Adapter;
 use glm_train::measure::step_time;
 use serde::Serialize;
@@ -40,7 +40,8 @@ pub fn measure(
     by_length.sort_by_key(|row| row.ids.len());
     let size = batch.min(by_length.len());
     let first = (by_length.len() - size) / 2;
-    let of = |network: &Network| fresh(settings, network);
+    let opened = prepared.about()?.adapter;
+    let of = |network: &Network| fresh(settings, opened.as_ref(), network);
     let (few, many) = (of(&short)?, of(&long)?);
     let micro = Batch::pack(by_length[first..first + size].iter().copied(), few.slot());
     let time = step_time((&short, &few), (&long, &many), &micro, recompute)?;
@@ -49,13 +50,20 @@ pub fn measure(
     Ok(Time { measured_tokens: micro.len(), micro_batch, run: micro_batch * micro_batches as f64 })
 }
 
-/// The adapter of the run on a shorter network. What it would be loaded from has the size of a fresh one.
-fn fresh(settings: &RunConfig, network: &Network) -> anyhow::Result<Adapter> {
+/// The adapter of the run on a shorter network: fresh, of the sizes of the one that it would be loaded from.
+fn fresh(settings: &RunConfig, opened: Option<&Adapter>, network: &Network) -> anyhow::Result<Adapter> {
     let Some(config) = &settings.adapter else { return Ok(Adapter::Full) };
-    let rows = settings.train.per_device_train_batch_size;
-    let config = match config {
-        AdapterConfig::FromFile { .. } => &AdapterConfig::Full,
-        other => other,
-    };
-    adapter::fresh(config, network, settings.train.seed, rows)
+    let mut rng = Rng::with_stream(settings.train.seed, 0);
+    match opened {
+        Some(Adapter::Prefix { encoder, dropout }) => {
+            let sizes = encoder.config();
+            let sizes = PrefixConfig::new(network.config(), sizes.pre_seq_len, sizes.prefix_projection);
+            Ok(Adapter::Prefix { encoder: PrefixEncoder::new(sizes, &mut rng)?, dropout: *dropout })
+        }
+        Some(Adapter::Lora(lora)) => {
+            let config = LoraConfig { layers: None, ..lora.config().clone() };
+            Ok(Adapter::Lora(LoraAdapter::new(config, network.config(), &mut rng)?))
+        }
+        _ => adapter::fresh(config, network, settings.train.seed, settings.train.per_device_train_batch_size),
+    }
 }

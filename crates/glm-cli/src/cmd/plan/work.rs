@@ -6,7 +6,7 @@ use crate::config::adapter::AdapterConfig;
 use glm_data::{IGNORE_INDEX, TrainRow};
 use glm_model::adapter::{LoraConfig, PrefixConfig, parse_targets};
 use glm_model::glm::layout;
-use glm_model::{DenseType, Scheme};
+use glm_model::{DenseType, GlmConfig, Scheme};
 use glm_train::memory::{Workload, predict};
 use glm_train::{Checkpointing, TrainConfig, lora_activations, memory};
 use serde::Serialize;
@@ -69,7 +69,9 @@ pub fn workload<'a>(
         stored_bytes: base.stored_bytes,
         trainable: 0,
         prefix_values: 0,
-        lora_activations: 0,
+        largest_trainable: 0,
+        base_trains: false,
+        added_activations: 0,
         rows: batch,
         tokens: lengths.most_tokens,
         longest: lengths.longest,
@@ -79,7 +81,9 @@ pub fn workload<'a>(
     };
     let prefix = |length: usize, projection: bool, work: &mut Workload<'_>| {
         let sizes = PrefixConfig::new(config, length, projection);
-        work.trainable = sizes.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+        let counts = || sizes.tensors().into_iter().map(|(_, shape)| shape.iter().product::<usize>() as u64);
+        work.trainable = counts().sum();
+        work.largest_trainable = counts().max().unwrap_or(0);
         work.prefix_values = (length * sizes.width()) as u64;
     };
     match (adapter, &base.adapter) {
@@ -89,8 +93,10 @@ pub fn workload<'a>(
                 prefix(sizes.pre_seq_len, sizes.prefix_projection, &mut work);
             }
             glm_train::Adapter::Lora(lora) => {
-                work.trainable = lora.parameters().iter().map(|(_, var)| var.elem_count() as u64).sum();
-                work.lora_activations = lora_activations(lora.config(), config, work.tokens);
+                let counts = || lora.parameters().iter().map(|(_, var)| var.elem_count() as u64);
+                work.trainable = counts().sum();
+                work.largest_trainable = counts().max().unwrap_or(0);
+                work.added_activations = lora_activations(lora.config(), config, work.tokens);
             }
             _ => {}
         },
@@ -109,20 +115,39 @@ pub fn workload<'a>(
                 lora.rank as u64 * site.shape(config).iter().sum::<usize>() as u64
             };
             work.trainable = lora.places(config).iter().map(place).sum();
-            work.lora_activations = lora_activations(&lora, config, work.tokens);
+            work.added_activations = lora_activations(&lora, config, work.tokens);
         }
         (AdapterConfig::Full, None) => {
             work.trainable = layout::parameter_count(config);
+            work.largest_trainable = (config.vocab_size * config.hidden_size) as u64;
+            work.base_trains = true;
+            work.added_activations = rounded_copies(config, scheme);
             work.scheme = Scheme::Dense { dtype: Some(DenseType::F32) };
         }
         (AdapterConfig::Freeze { num_layer_trainable }, None) => {
-            let tables = layout::parameter_count(&glm_model::GlmConfig { num_layers: 0, ..config.clone() });
-            let block = (layout::parameter_count(config) - tables) / config.num_layers as u64;
-            work.trainable = block * (*num_layer_trainable).min(config.num_layers) as u64;
+            let trained = (*num_layer_trainable).min(config.num_layers) as u64;
+            work.trainable = block_values(config) * trained;
+            let sizes = |(_, [out, inner], _): &(_, [usize; 2], _)| (*out * *inner) as u64;
+            work.largest_trainable = layout::linears(config).iter().map(sizes).max().unwrap_or(0);
+            work.base_trains = true;
+            work.added_activations = rounded_copies(config, scheme);
+            // Only their form differs: what trains is f32.
+            work.scheme = Scheme::Dense { dtype: None };
         }
         (AdapterConfig::FromFile { .. }, None) => {}
     }
     Ok(work)
+}
+
+/// Weights of one block.
+fn block_values(config: &GlmConfig) -> u64 {
+    let count = |num_layers| layout::parameter_count(&GlmConfig { num_layers, ..config.clone() });
+    count(1) - count(0)
+}
+
+/// Bytes of the rounded copies of a block's weights that its tape holds when they train as bf16.
+fn rounded_copies(config: &GlmConfig, scheme: Scheme) -> u64 {
+    if scheme.dense_type() == Some(DenseType::Bf16) { 4 * block_values(config) } else { 0 }
 }
 
 /// Blocks that the trainer will keep.
@@ -136,7 +161,7 @@ pub fn kept_blocks(train: &TrainConfig, work: &Workload<'_>, free: Option<u64>) 
             free.map_or(0, |free| free.saturating_sub(base.weights + base.adapter) / 2)
         }),
     };
-    let each = (memory::block_activations(work.config, work.tokens) + work.lora_activations).max(1);
+    let each = (memory::block_activations(work.config, work.tokens) + work.added_activations).max(1);
     usize::try_from(budget / each).unwrap_or(usize::MAX).min(work.config.num_layers)
 }
 

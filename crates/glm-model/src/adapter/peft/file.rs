@@ -196,8 +196,11 @@ fn own_settings(located: &Located) -> Result<LoraSettings> {
     };
     let config: LoraConfig = serde_json::from_str(&text)
         .map_err(|e| ModelError::file(&located.path, format!("{METADATA_KEY} in its header is damaged: {e}")))?;
-    if config.rank == 0 || !config.alpha.is_finite() {
-        let reason = format!("{METADATA_KEY} in its header has the rank {} and alpha {}", config.rank, config.alpha);
+    if config.rank == 0 || !config.alpha.is_finite() || !(0.0..1.0).contains(&config.dropout) {
+        let reason = format!(
+            "{METADATA_KEY} in its header has the rank {}, alpha {} and dropout {}",
+            config.rank, config.alpha, config.dropout
+        );
         return Err(ModelError::file(&located.path, reason));
     }
     Ok(LoraSettings {
