@@ -122,7 +122,7 @@ keys! {
 
     /// Folder to write
     out: Option<PathBuf> = None;
-    /// Member of the family: chatglm2
+    /// Member of the family: chatglm, chatglm2 or chatglm3
     variant: Variant = Variant::ChatGlm2;
     /// Number of layers
     layers: usize = 2;

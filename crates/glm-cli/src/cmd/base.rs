@@ -141,7 +141,12 @@ impl Prepared<'_> {
         })?;
         bar.finish_and_clear();
         if let Some(opened) = &self.opened {
-            warn_of_another_base(&opened.trained_on, &network);
+            let now = [
+                ("base_fingerprint", network.fingerprint().to_owned()),
+                ("base_scheme", network.scheme().to_string()),
+                ("variant", network.config().variant.name().to_owned()),
+            ];
+            warn_of_another_base(&opened.trained_on, &now);
         }
         let adapter = self.opened.map(|opened| opened.adapter);
         Ok(Loaded { folder: self.folder, network, tokenizer: self.tokenizer, adapter })
@@ -149,10 +154,9 @@ impl Prepared<'_> {
 }
 
 /// An adapter works on the base that it was trained on; another form of it usually costs a little, another model everything.
-fn warn_of_another_base(trained_on: &BTreeMap<String, String>, network: &Network) {
-    let now = [("base_fingerprint", network.fingerprint().to_owned()), ("base_scheme", network.scheme().to_string())];
+pub fn warn_of_another_base(trained_on: &BTreeMap<String, String>, now: &[(&str, String)]) {
     for (key, now) in now {
-        if let Some(before) = trained_on.get(key).filter(|before| **before != now) {
+        if let Some(before) = trained_on.get(*key).filter(|before| *before != now) {
             eprintln!(
                 "warning: the adapter was trained on a base with {key} {before}, this one has {now}; scores may differ"
             );

@@ -1,7 +1,7 @@
 //! `glmtune export`: what was trained, in the form of other programs. Every export is reopened and compared before it is
 //! said to be done.
 
-use super::adapter;
+use super::{adapter, base};
 use crate::args::types::{ExportForm, FileFormat};
 use crate::config::adapter::AdapterConfig;
 use crate::config::tools::ExportSettings;
@@ -33,6 +33,10 @@ pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
         }
         None => None,
     };
+    if let Some(opened) = &opened {
+        let now = [("base_fingerprint", fingerprint(source.weights())), ("variant", config.variant.name().to_owned())];
+        base::warn_of_another_base(&opened.trained_on, &now);
+    }
     if let Some(parent) = settings.out.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).with_context(|| format!("--out {}", settings.out.display()))?;
     }
@@ -42,7 +46,7 @@ pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
         Some((Adapter::Full, _)) => bail!("--adapter: it is a whole model; give it as --model_name_or_path"),
         None => match settings.to {
             ExportForm::Thudm | ExportForm::Peft | ExportForm::Bundle => {
-                bail!("--to writes an adapter in that form: give it as --adapter")
+                bail!("--to thudm, peft and bundle write an adapter: give one as --adapter")
             }
             _ => model(settings, &source, &folder)?,
         },

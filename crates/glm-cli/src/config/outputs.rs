@@ -73,6 +73,9 @@ pub fn decoding(keys: &DecodingArgs, config: GenerationConfig) -> GenerationConf
     }
 }
 
+/// Most beams: each holds keys and values of its own.
+const MOST_BEAMS: usize = 256;
+
 /// Refuses decoding settings that have no meaning.
 ///
 /// # Errors
@@ -86,8 +89,8 @@ pub fn check_generation<K: KeySet>(given: &Given<K>, config: &GenerationConfig) 
     check("temperature", config.temperature, config.temperature > 0.0, positive)?;
     check("top_p", config.top_p, config.top_p > 0.0 && config.top_p <= 1.0, "more than 0 and at most 1")?;
     check("repetition_penalty", config.repetition_penalty, config.repetition_penalty > 0.0, "more than 0")?;
-    if config.num_beams == 0 {
-        refuse!("{}: expected 1 or more, found 0", given.place("num_beams"));
+    if !(1..=MOST_BEAMS).contains(&config.num_beams) {
+        refuse!("{}: expected 1 to {MOST_BEAMS}, found {}", given.place("num_beams"), config.num_beams);
     }
     if config.max_new_tokens == Some(0) {
         refuse!("{}: expected 1 or more, found 0", given.place("max_new_tokens"));

@@ -50,11 +50,17 @@ impl RunConfig {
 
     fn describe_generation(&self) -> String {
         let generation = &self.generation;
+        let beams = match generation.num_beams {
+            1 => String::new(),
+            beams => format!(", {beams} beams"),
+        };
         if generation.do_sample {
             let (temperature, top_p) = (generation.temperature, generation.top_p);
-            format!("sampled at temperature {temperature}, top_p {top_p}, seed {}", generation.seed)
-        } else {
+            format!("sampled at temperature {temperature}, top_p {top_p}, seed {}{beams}", generation.seed)
+        } else if beams.is_empty() {
             "greedy".into()
+        } else {
+            format!("the most likely answers{beams}")
         }
     }
 }

@@ -65,6 +65,14 @@ impl ExportSettings {
                 refuse!("{} has no effect on this --to", given.place(name));
             }
         }
+        if given.has("adapter") && given.has("ptuning_checkpoint") {
+            refuse!("{} and {}: give one adapter", given.place("adapter"), given.place("ptuning_checkpoint"));
+        }
+        for name in ["base_dtype", "pre_seq_len", "prefix_projection"] {
+            if given.has(name) {
+                refuse!("{} has no effect on an export; leave it out", given.place(name));
+            }
+        }
         let adapter = keys.adapter.clone().or_else(|| given.keys.model.ptuning_checkpoint.clone());
         let settings = Self {
             base,

@@ -10,7 +10,7 @@ use crate::weights::{ElementType, NewTensor, WeightFolder, safetensors_metadata,
 use crate::{ModelError, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the official file.
@@ -132,7 +132,12 @@ impl PrefixFile {
     /// When the twin is damaged.
     pub fn metadata(&self) -> Result<BTreeMap<String, String>> {
         let twin = if self.path.is_dir() { self.path.join(SAFETENSORS_FILE) } else { self.path.clone() };
-        if twin.is_file() && twin.extension().is_some_and(|e| e == "safetensors") {
+        // A torch file is a zip archive; whatever its name, all else that was opened is safetensors.
+        let is_torch = |path: &Path| {
+            let mut head = [0; 2];
+            File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"PK"
+        };
+        if twin.is_file() && !is_torch(&twin) {
             return safetensors_metadata(&twin);
         }
         Ok(BTreeMap::new())

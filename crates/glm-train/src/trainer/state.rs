@@ -48,7 +48,14 @@ impl Identity {
             row.labels.iter().for_each(|label| eat(*label as u64));
         }
         let (dropout, own) = match trainer.adapter {
-            Adapter::Prefix { dropout, .. } => (*dropout, Vec::new()),
+            Adapter::Prefix { encoder, dropout } => {
+                let sizes = encoder.config();
+                let own = vec![
+                    ("--pre_seq_len", sizes.pre_seq_len.to_string()),
+                    ("--prefix_projection", sizes.prefix_projection.to_string()),
+                ];
+                (*dropout, own)
+            }
             Adapter::Lora(adapter) => (0.0, lora_settings(adapter)),
             Adapter::Full => (0.0, vec![("the weights that train", trainer.network.trains().to_string())]),
         };

@@ -4,7 +4,7 @@ mod show;
 
 use super::base;
 use crate::config::tools::{DataCheckSettings, DataConvertSettings};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use glm_data::check::{CheckOptions, check_file};
 use glm_data::format::convert;
 use glm_data::read_rows;
@@ -24,6 +24,9 @@ pub fn check(settings: DataCheckSettings) -> anyhow::Result<()> {
     } else {
         show::report(&mut out, &report)?;
     }
+    if report.source.samples == 0 {
+        bail!("{}: no row can be used for training", settings.file.display());
+    }
     Ok(())
 }
 
@@ -33,6 +36,9 @@ pub fn check(settings: DataCheckSettings) -> anyhow::Result<()> {
 /// Names file, line and reason; the file that was to be written is then as it was.
 pub fn convert_file(settings: DataConvertSettings) -> anyhow::Result<()> {
     let DataConvertSettings { from, into, to, data } = settings;
+    if into.exists() {
+        bail!("{}: it exists already; give another file, for nothing is replaced", into.display());
+    }
     let rows = read_rows(&from, data.lenient)?;
     let mut lines = Vec::new();
     let report = convert(&rows, &data, to, &mut lines)?;

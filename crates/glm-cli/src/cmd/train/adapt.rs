@@ -35,6 +35,10 @@ pub fn train(
             let found = run_dir::latest_checkpoint(output, &needed)?;
             if found.is_none() {
                 eprintln!("no complete checkpoint in {}: starting from the beginning", output.display());
+                // What is there, of another method or incomplete, must not be overwritten.
+                if let Some(folder) = run_dir::set_aside_checkpoints(output)? {
+                    eprintln!("note: checkpoints that this run cannot go on from were moved to {}", folder.display());
+                }
             }
             found.map(|checkpoint| checkpoint.path)
         }
