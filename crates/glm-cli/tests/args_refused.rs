@@ -68,7 +68,7 @@ fn bad_values_name_flag_expected_and_found() {
         ("--prefix_dropout 1", &["--prefix_dropout: expected 0 or more and below 1, found 1"]),
         ("--top_p 1.5", &["--top_p: expected more than 0 and at most 1, found 1.5"]),
         ("--temperature 0", &["--temperature: expected more than 0", "--do_sample false"]),
-        ("--num_beams 0", &["--num_beams: expected 1 or more, found 0"]),
+        ("--num_beams 0", &["--num_beams: expected 1 to 256, found 0"]),
         ("--stop [1]", &["--stop: expected a text, or a json list of texts"]),
         ("--early_stopping maybe", &["--early_stopping: expected true or false"]),
         ("--threads 0", &["--threads: expected 1 or more, found 0"]),

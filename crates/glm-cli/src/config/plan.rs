@@ -8,7 +8,7 @@ use crate::args::verbs::TrainKeys;
 /// Resolves the flags of a training for `plan`: evaluation and prediction are left out, and no output folder is needed.
 ///
 /// # Errors
-/// As [`resolve`].
+/// As [`resolve()`].
 pub fn resolve_plan(mut given: Given<TrainKeys>) -> Result<(RunConfig, Vec<Remark>), UsageError> {
     let mut set = |name, text| given.set(name, text, Source::Flag);
     set("do_train", "true")?;

@@ -40,6 +40,8 @@ pub struct Plan {
     memory: Prediction,
     /// Their peak.
     peak: u64,
+    /// Bytes of the keys and values of a batch of answers of full length, in an evaluation after training.
+    kv_cache: u64,
     /// Bytes that are free.
     free: Option<u64>,
     /// The same run in other forms.
@@ -99,6 +101,9 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
         kept_blocks,
         peak: memory.peak(),
         memory,
+        kv_cache: settings.train.per_device_eval_batch_size as u64
+            * (settings.data.max_source_length + settings.data.max_target_length) as u64
+            * (base.config.num_layers * base.config.key_value_width() * size_of::<f32>()) as u64,
         free,
         alternatives: work::alternatives(&work, adapter, base.config.quantization_bit),
         lengths,

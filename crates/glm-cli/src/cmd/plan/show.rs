@@ -34,6 +34,7 @@ pub fn print(plan: &Plan) {
         format!("  ({} free: {verdict})", size(free))
     });
     println!("  {:<15} {:>10}{free}", "peak", size(plan.peak));
+    println!("  {:<15} {:>10}  (of an evaluation batch, when training is over)", "KV cache", size(plan.kv_cache));
     println!("\npeak of the same run otherwise{:>24}{:>14}", "recomputing", "keeping all");
     for pair in plan.alternatives.chunks(2) {
         let [recomputed, kept] = pair else { continue };
