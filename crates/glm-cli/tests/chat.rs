@@ -240,3 +240,11 @@ fn sigint_stops_the_answer_and_not_the_program() {
     questions.write_all(b"stop\n").unwrap();
     assert!(chat.wait().unwrap().success());
 }
+
+#[test]
+fn a_system_prompt_stands_before_the_conversation() {
+    let room = room();
+    let (plain, _) = room.answers(GREEDY, "你好\n");
+    let (with, _) = room.answers(&format!("{GREEDY} --system_prompt 请用一句话回答"), "你好\n");
+    assert_ne!(plain, with, "the text changes what the model sees");
+}

@@ -74,6 +74,8 @@ keys! {
     seed: u64 = 42;
     /// Answer every question on its own
     no_history: bool = false;
+    /// What stands before the conversation, as ChatGLM3's system message; the older models see it before the first question
+    system_prompt: Option<String> = None;
     /// The same as --quantization_bit 8
     load_in_8bit: bool = false;
 }

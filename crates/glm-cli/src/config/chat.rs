@@ -25,6 +25,8 @@ pub struct ChatSettings {
     asked: Asked,
     /// Keep earlier turns.
     pub history: bool,
+    /// What stands before the conversation.
+    pub system_prompt: Option<String>,
     /// Threads to compute with; `None`: one a core.
     pub threads: Option<usize>,
 }
@@ -76,6 +78,7 @@ impl ChatSettings {
             ),
             asked: Asked { max_length: talk.max_length, top_p: talk.top_p, temperature: talk.temperature },
             history: !talk.no_history,
+            system_prompt: talk.system_prompt.clone().filter(|text| !text.is_empty()),
             threads: outputs::threads(given, keys.base.threads)?,
         };
         outputs::check_generation(given, &settings.generation(Variant::ChatGlm2))?;

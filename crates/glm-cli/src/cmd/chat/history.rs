@@ -10,6 +10,8 @@ const ROOM: usize = 512;
 #[derive(Debug, Default)]
 pub struct History {
     turns: Vec<Turn>,
+    /// What stands before them.
+    system: Option<String>,
 }
 
 /// A question that is ready to be answered.
@@ -22,7 +24,12 @@ pub struct Prompt {
 }
 
 impl History {
-    /// Forgets everything.
+    /// An empty conversation behind a system prompt.
+    pub fn after(system: Option<String>) -> Self {
+        Self { turns: Vec::new(), system }
+    }
+
+    /// Forgets the turns.
     pub fn clear(&mut self) {
         self.turns.clear();
     }
@@ -37,7 +44,7 @@ impl History {
     /// # Errors
     /// The number of tokens of a question that leaves no room for an answer even on its own; nothing is forgotten then.
     pub fn prompt(&mut self, tokenizer: &Tokenizer, query: &str, config: &GenerationConfig) -> Result<Prompt, usize> {
-        let encode = |turns: &[Turn]| prompt::prompt_ids(tokenizer, query, turns, None);
+        let encode = |turns: &[Turn]| prompt::prompt_ids(tokenizer, query, turns, self.system.as_deref());
         let room = config.max_new_tokens.unwrap_or(ROOM.min(config.max_length / 4)).max(1);
         let alone = encode(&[]).len();
         if alone >= config.max_length {

@@ -58,7 +58,7 @@ pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
         stop,
         terminal: input.is_terminal(),
         asked: 0,
-        history: History::default(),
+        history: History::after(settings.system_prompt.clone()),
     };
     talk.run(input)
 }
