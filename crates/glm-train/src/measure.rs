@@ -1,7 +1,10 @@
 //! How long a micro batch takes on this machine, told from the first blocks of a base alone.
 
+use crate::TrainConfig;
 use crate::adapter::Adapter;
+use crate::clip::clip_grad_norm;
 use crate::error::Result;
+use crate::optim::{AdamW, AdamWConfig, ParamSlice};
 use crate::step::{Gradients, StepOptions, accumulate};
 use glm_data::{Batch, Rng};
 use glm_model::Network;
@@ -15,33 +18,67 @@ const RUNS: usize = 2;
 pub struct StepTime {
     /// Embedding, output layer, loss.
     pub fixed: f64,
-    /// Each block.
+    /// Each block that a gradient goes through.
     pub block: f64,
+    /// Each block below the lowest trainable one: forward only.
+    pub frozen_block: f64,
 }
 
 impl StepTime {
-    /// Seconds of a micro batch through `blocks` blocks.
-    pub fn micro_batch(self, blocks: usize) -> f64 {
-        self.fixed + self.block * blocks as f64
+    /// Seconds of a micro batch through `blocks` blocks, of which the first `frozen` only run forward.
+    pub fn micro_batch(self, blocks: usize, frozen: usize) -> f64 {
+        let trained = blocks.saturating_sub(frozen);
+        self.fixed + self.block * trained as f64 + self.frozen_block * frozen.min(blocks) as f64
     }
 }
 
-/// Times the same micro batch through a short network and a longer one: their difference is the time of the additional
-/// blocks. `recompute` says whether activations are recomputed.
+/// Times the same micro batch through a short network and longer ones: the difference is the time of the additional blocks.
+/// `short` and `long` have backward passes through all their blocks; `below` is `short` with blocks in front that only
+/// run forward. `recompute` says whether activations are recomputed.
 ///
 /// # Errors
 /// As [`accumulate`].
 pub fn step_time(
     short: (&Network, &Adapter),
     long: (&Network, &Adapter),
+    below: Option<(&Network, &Adapter)>,
     batch: &Batch,
     recompute: bool,
 ) -> Result<StepTime> {
     let blocks = |(network, _): (&Network, &Adapter)| network.blocks().len();
-    let (few, many) = (seconds(short, batch, recompute)?, seconds(long, batch, recompute)?);
-    let additional = blocks(long).saturating_sub(blocks(short)).max(1);
-    let block = ((many - few) / additional as f64).max(0.0);
-    Ok(StepTime { fixed: (few - block * blocks(short) as f64).max(0.0), block })
+    let few = seconds(short, batch, recompute)?;
+    let additional = |longer: (&Network, &Adapter)| -> Result<f64> {
+        let count = blocks(longer).saturating_sub(blocks(short)).max(1);
+        Ok(((seconds(longer, batch, recompute)? - few) / count as f64).max(0.0))
+    };
+    let block = additional(long)?;
+    let frozen_block = below.map_or(Ok(0.0), additional)?;
+    Ok(StepTime { fixed: (few - block * blocks(short) as f64).max(0.0), block, frozen_block })
+}
+
+/// Values on which an update is timed: all that it reads and writes is larger than any cache.
+const UPDATED: usize = 1 << 24;
+
+/// Seconds that clipping and an optimizer step take for one trainable value.
+///
+/// # Errors
+/// Never: the tensors are made here.
+pub fn update_time(config: &TrainConfig) -> Result<f64> {
+    let mut value = vec![0.0f32; UPDATED];
+    let mut grad = vec![1e-3f32; UPDATED];
+    let mut optimizer = AdamW::new(AdamWConfig::from(config), [("timed", UPDATED)]);
+    let mut shortest = f64::INFINITY;
+    for run in 0..=RUNS {
+        let began = Instant::now();
+        clip_grad_norm(&mut [("timed", grad.as_mut_slice())], config.max_grad_norm)
+            .map_err(|bad| candle_core::Error::Msg(bad.to_string()))?;
+        let mut param = [ParamSlice { name: "timed", value: &mut value, grad: &grad, decay: true }];
+        optimizer.step(1e-3, &mut param).map_err(|error| candle_core::Error::Msg(error.to_string()))?;
+        if run > 0 {
+            shortest = shortest.min(began.elapsed().as_secs_f64());
+        }
+    }
+    Ok(shortest / UPDATED as f64)
 }
 
 fn seconds((network, adapter): (&Network, &Adapter), batch: &Batch, recompute: bool) -> Result<f64> {
@@ -57,4 +94,15 @@ fn seconds((network, adapter): (&Network, &Adapter), batch: &Batch, recompute: b
         }
     }
     Ok(shortest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_below_the_trained_ones_count_at_their_own_price() {
+        let time = StepTime { fixed: 1.0, block: 0.5, frozen_block: 0.125 };
+        assert_eq!([0, 4, 9].map(|frozen| time.micro_batch(4, frozen)), [3.0, 1.5, 1.5]);
+    }
 }

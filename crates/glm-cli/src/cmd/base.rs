@@ -115,12 +115,12 @@ impl Prepared<'_> {
         Ok(About { config, stored_bytes, adapter })
     }
 
-    /// Loads the first `layers` blocks only.
+    /// Loads the first `layers` blocks only; `trains` says which of these train.
     ///
     /// # Errors
     /// As [`Prepared::load`].
-    pub fn load_first(&self, layers: usize) -> anyhow::Result<Network> {
-        let options = LoadOptions { scheme: scheme(self.base), trains: self.trains };
+    pub fn load_first(&self, layers: usize, trains: Trains) -> anyhow::Result<Network> {
+        let options = LoadOptions { scheme: scheme(self.base), trains };
         Ok(Network::load_first(&self.folder, layers, options, &mut |_, _| {})?)
     }
 

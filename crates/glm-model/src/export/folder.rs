@@ -2,7 +2,7 @@
 
 use super::report::ExportReport;
 use super::source::{TensorSource, dense_layout, main_type};
-use super::verify::{compare, rounding};
+use super::verify::{compare_from, rounding};
 use super::write::tensor_error;
 use super::{companions, config_json, target, write};
 use crate::config::GlmConfig;
@@ -10,7 +10,12 @@ use crate::glm::{Progress, layout};
 use crate::quant::DenseType;
 use crate::weights::{ElementType, FileFormat, NewTensor, Shards, WeightFolder};
 use crate::{ModelError, Result};
+use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
+
+/// Elements that are made, written or compared at a time.
+const PART: usize = 1 << 22;
 
 /// How the weights of a folder are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +79,14 @@ pub fn write_folder(
         done += bytes;
         progress(done, total);
     };
-    let mut bytes = |index: usize| {
+    let mut bytes = |index: usize, out: &mut dyn Write| {
         let NewTensor { name, dtype, .. } = &shards.tensors()[index];
-        // Pages of the tensors before are not needed again.
-        if index > 0 {
-            source.release(&shards.tensors()[index - 1].name);
+        let tensor = source.tensor(name)?;
+        for part in parts(tensor.len()) {
+            out.write_all(&tensor.encode_part(part, *dtype).map_err(tensor_error(name))?)?;
+            source.release(name);
         }
-        source.tensor(name)?.encode(*dtype).map_err(tensor_error(name))
+        Ok(())
     };
     write::shards(folder, &shards, &mut bytes, &mut step)?;
     verify(source, folder, shards.tensors(), &mut step)?;
@@ -112,15 +118,27 @@ fn plan(source: &dyn TensorSource, dtype: Option<DenseType>) -> Result<Vec<NewTe
 fn verify(source: &dyn TensorSource, folder: &Path, tensors: &[NewTensor], step: &mut dyn FnMut(u64)) -> Result<()> {
     let weights = reopen(folder)?;
     for NewTensor { name, dtype, .. } in tensors {
-        let found = weights.get(name).and_then(|t| t.all_f32()).ok_or_else(|| lost(folder, name))?;
-        let expected = source.tensor(name)?.into_f32().map_err(tensor_error(name))?;
-        compare(&expected, &found, 1, |v| rounding(v[0], *dtype))
-            .map_err(|reason| ModelError::file(folder, format!("tensor {name}: {reason}")))?;
-        step(found.len() as u64 * dtype.size() as u64);
-        source.release(name);
-        weights.release(name);
+        let found = weights.get(name).ok_or_else(|| lost(folder, name))?;
+        let expected = source.tensor(name)?;
+        let wrong = |reason| ModelError::file(folder, format!("tensor {name}: {reason}"));
+        if found.len() != expected.len() {
+            return Err(wrong(format!("it holds {} values after reopening, expected {}", found.len(), expected.len())));
+        }
+        for part in parts(found.len()) {
+            let values = found.to_f32(part.clone()).ok_or_else(|| lost(folder, name))?;
+            let wanted = expected.part(part.clone()).map_err(tensor_error(name))?;
+            compare_from(part.start, &wanted, &values, 1, |v| rounding(v[0], *dtype)).map_err(wrong)?;
+            source.release(name);
+            weights.release(name);
+        }
+        step(found.data.len() as u64);
     }
     Ok(())
+}
+
+/// Ranges of so many elements together, small enough that what is made of one does not count beside the weights.
+fn parts(len: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..len).step_by(PART).map(move |start| start..len.min(start + PART))
 }
 
 /// Opens a written folder; its tensors must be those that its own configuration asks for.

@@ -15,6 +15,7 @@ use crate::{ModelError, Result};
 use half::f16;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 
 /// Writes the folder `target`, which must be absent or empty, with linear layers of `bits` (4 or 8), reopens it and compares
@@ -51,20 +52,19 @@ pub fn export_quantized(
     };
     // A matrix and its scales are made together and written one after the other.
     let mut scales: Option<(String, Vec<u8>)> = None;
-    let mut bytes = |index: usize| {
+    let mut bytes = |index: usize, out: &mut dyn Write| {
         let NewTensor { name, dtype, .. } = &shards.tensors()[index];
         if let Some((made, bytes)) = scales.take_if(|(made, _)| made == name) {
             source.release(made.trim_end_matches("_scale"));
-            return Ok(Cow::Owned(bytes));
+            out.write_all(&bytes)?;
+        } else if *dtype == ElementType::I8 {
+            let quantized = quantize(source, name, bits)?;
+            scales = scale_name(name).map(|scale| (scale, quantized.scales));
+            out.write_all(&quantized.weight)?;
+        } else {
+            out.write_all(&source.tensor(name)?.encode(*dtype).map_err(tensor_error(name))?)?;
         }
-        match dtype {
-            ElementType::I8 => {
-                let quantized = quantize(source, name, bits)?;
-                scales = scale_name(name).map(|scale| (scale, quantized.scales));
-                Ok(quantized.weight)
-            }
-            _ => source.tensor(name)?.encode(*dtype).map_err(tensor_error(name)),
-        }
+        Ok(())
     };
     write::shards(place.path(), &shards, &mut bytes, &mut step)?;
     verify(source, bits, place.path(), shards.tensors(), &mut step)?;

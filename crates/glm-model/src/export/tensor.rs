@@ -4,6 +4,7 @@ use crate::weights::{ElementType, TensorBytes, not_finite};
 use half::{bf16, f16};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Values that one thread converts before it asks for more.
 const PART: usize = 1 << 16;
@@ -43,6 +44,16 @@ impl<'a> SourceTensor<'a> {
         self.kept_as
     }
 
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All values as `f32`.
     ///
     /// # Errors
@@ -50,13 +61,25 @@ impl<'a> SourceTensor<'a> {
     pub fn into_f32(self) -> Result<Vec<f32>, String> {
         match self.values {
             Values::Computed(values) => Ok(values),
+            Values::Stored(_) => Ok(self.part(0..self.len())?.into_owned()),
+        }
+    }
+
+    /// The values of the elements `range`, which must be within the tensor.
+    ///
+    /// # Errors
+    /// As [`SourceTensor::into_f32`].
+    pub fn part(&self, range: Range<usize>) -> Result<Cow<'_, [f32]>, String> {
+        match &self.values {
+            Values::Computed(values) => Ok(Cow::Borrowed(&values[range])),
             Values::Stored(data) => {
-                let bytes = TensorBytes { dtype: self.kept_as, shape: self.shape, data };
-                let len = bytes.len();
-                let parts = (0..len.div_ceil(PART)).into_par_iter();
+                let bytes = TensorBytes { dtype: self.kept_as, shape: self.shape.clone(), data };
+                let parts = range.clone().into_par_iter().step_by(PART);
                 let parts: Option<Vec<Vec<f32>>> =
-                    parts.map(|i| bytes.to_f32(i * PART..len.min((i + 1) * PART))).collect();
-                Ok(parts.ok_or_else(|| format!("its elements are {}, expected floats", self.kept_as))?.concat())
+                    parts.map(|start| bytes.to_f32(start..range.end.min(start + PART))).collect();
+                Ok(Cow::Owned(
+                    parts.ok_or_else(|| format!("its elements are {}, expected floats", self.kept_as))?.concat(),
+                ))
             }
         }
     }
@@ -65,13 +88,21 @@ impl<'a> SourceTensor<'a> {
     ///
     /// # Errors
     /// A sentence, without the tensor's name, when a value is not finite or too large for `dtype`.
-    pub fn encode(self, dtype: ElementType) -> Result<Cow<'a, [u8]>, String> {
-        let shape = self.shape.clone();
+    pub fn encode(&self, dtype: ElementType) -> Result<Cow<'_, [u8]>, String> {
+        self.encode_part(0..self.len(), dtype)
+    }
+
+    /// As [`SourceTensor::encode`], the elements `range` only.
+    ///
+    /// # Errors
+    /// As [`SourceTensor::encode`].
+    pub fn encode_part(&self, range: Range<usize>, dtype: ElementType) -> Result<Cow<'_, [u8]>, String> {
+        let (first, size) = (range.start, dtype.size());
         let bytes = match self.values {
-            Values::Stored(data) if self.kept_as == dtype => Cow::Borrowed(data),
-            _ => Cow::Owned(encode(&self.into_f32()?, dtype)?),
+            Values::Stored(data) if self.kept_as == dtype => Cow::Borrowed(&data[range.start * size..range.end * size]),
+            _ => Cow::Owned(encode(&self.part(range)?, dtype)?),
         };
-        let tensor = TensorBytes { dtype, shape, data: &bytes };
+        let tensor = TensorBytes { dtype, shape: vec![bytes.len() / size], data: &bytes };
         match not_finite(&tensor).first {
             None => Ok(bytes),
             Some(at) => {
@@ -81,7 +112,7 @@ impl<'a> SourceTensor<'a> {
                 } else {
                     ""
                 };
-                Err(format!("element {at} is {value} as {dtype}{hint}"))
+                Err(format!("element {} is {value} as {dtype}{hint}", first + at))
             }
         }
     }

@@ -24,6 +24,17 @@ pub(super) fn compare(
     block: usize,
     bound: impl Fn(&[f32]) -> f32 + Sync,
 ) -> Result<(), String> {
+    compare_from(0, expected, found, block, bound)
+}
+
+/// As [`compare`], of a part of a tensor that begins with its element `first`.
+pub(super) fn compare_from(
+    first: usize,
+    expected: &[f32],
+    found: &[f32],
+    block: usize,
+    bound: impl Fn(&[f32]) -> f32 + Sync,
+) -> Result<(), String> {
     if expected.len() != found.len() {
         return Err(format!("it holds {} values after reopening, expected {}", found.len(), expected.len()));
     }
@@ -40,7 +51,7 @@ pub(super) fn compare(
                 difference.is_nan() || difference > most
             };
             let at = (0..expected.len()).find(off)?;
-            Some((number * part + index * block + at, expected[at], found[at]))
+            Some((first + number * part + index * block + at, expected[at], found[at]))
         })
     });
     match wrong {

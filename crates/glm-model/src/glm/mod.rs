@@ -51,9 +51,10 @@ impl Network {
         &self.blocks
     }
 
-    /// The same network with its first `count` blocks only; weights are shared.
-    pub fn first_blocks(&self, count: usize) -> Self {
-        let blocks: Vec<Block> = self.blocks.iter().take(count).cloned().collect();
+    /// The same network made of some of its blocks, in the order given, one more than once if need be; weights are
+    /// shared. Numbers beyond the last block are left out.
+    pub fn with_blocks(&self, numbers: &[usize]) -> Self {
+        let blocks: Vec<Block> = numbers.iter().filter_map(|&i| self.blocks.get(i)).cloned().collect();
         Self {
             config: GlmConfig { num_layers: blocks.len(), ..self.config.clone() },
             blocks,

@@ -26,6 +26,14 @@ impl Trains {
         }
     }
 
+    /// The same in a network of `layers` blocks, when all of them would train.
+    pub fn within(self, layers: usize) -> Self {
+        match self {
+            Self::LastBlocks(count) => Self::LastBlocks(count.min(layers)),
+            other => other,
+        }
+    }
+
     /// What does not fit the network or the form of its weights, as a sentence.
     pub(super) fn check(self, config: &GlmConfig, scheme: Scheme) -> Result<(), String> {
         let layers = config.num_layers;

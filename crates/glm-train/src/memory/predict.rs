@@ -22,6 +22,8 @@ pub struct Workload<'a> {
     pub largest_trainable: u64,
     /// Whether they are weights of the base, which then are not held a second time.
     pub base_trains: bool,
+    /// Blocks that a gradient goes through: the last ones.
+    pub backward_blocks: usize,
     /// Values of all prefix rows of one segment, over all blocks: `pre_seq_len * layers * key_value`; 0 without a prefix.
     pub prefix_values: u64,
     /// What the adapter adds to the activations of one kept block, as [`crate::Adapter::block_activations`] says.
@@ -53,7 +55,7 @@ pub struct Prediction {
     pub adapter: u64,
     /// Their gradients.
     pub gradients: u64,
-    /// Their moments, and the copy of one tensor that an update works on.
+    /// Their moments, and what passes between gradients, moments and values.
     pub optimizer: u64,
     /// Keys and values of the prefix, expanded to the rows of the micro batch, with their gradients.
     pub prefix: u64,
@@ -90,15 +92,16 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     let tokens = work.tokens as u64;
     let hidden_rows = tokens * c.hidden_size as u64 * F32;
     let block = super::block_activations(c, work.tokens) + work.added_activations;
-    let kept = work.kept_blocks.min(c.num_layers) as u64;
+    let backward_blocks = work.backward_blocks.min(c.num_layers);
+    let kept = work.kept_blocks.min(backward_blocks) as u64;
     // A recomputed block's tape is there one at a time, and every block's backward pass holds gradients of its widest
     // rows: those of the MLP's inner layer and of its input.
-    let one_block = if kept < c.num_layers as u64 { block } else { 0 };
+    let one_block = if kept < backward_blocks as u64 { block } else { 0 };
     let widest = (layout::linears(c).iter().map(|(_, [out, _], _)| *out).max().unwrap_or(0)) as u64;
     let backward = tokens * (2 * widest + 2 * c.ffn_hidden_size as u64 + 2 * c.hidden_size as u64) * F32;
     let keys = work.longest as u64 + work.prefix_values / (c.num_layers.max(1) * c.key_value_width().max(1)) as u64;
     let scores = work.threads as u64 * 2 * 128.min(work.longest as u64) * keys * F32;
-    let inputs = c.num_layers as u64 * hidden_rows;
+    let inputs = backward_blocks as u64 * hidden_rows;
     let dense = |dtype: Option<DenseType>| Scheme::Dense { dtype };
     let table = [c.vocab_size, c.hidden_size];
     let stored = dense(None).bytes(table, work.stored_bytes);
@@ -106,6 +109,17 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     let as_stored = matches!(work.scheme, Scheme::Dense { dtype: None });
     let wider = if work.base_trains && as_stored { F32.saturating_sub(work.stored_bytes as u64) } else { 0 };
     let widened = work.trainable * wider;
+    // An update copies one tensor. The gradients of one block (or of the output layer) are there a second time before they
+    // are added to those of the batch, and the largest of them three times while it is summed.
+    let of_block = layout::parameter_count(&GlmConfig { num_layers: 1, ..c.clone() })
+        - layout::parameter_count(&GlmConfig { num_layers: 0, ..c.clone() });
+    let largest_of_block =
+        layout::linears(c).iter().map(|(_, [out, inner], _)| (out * inner) as u64).max().unwrap_or(0);
+    let passing = if work.base_trains {
+        (of_block + 2 * largest_of_block).max(3 * work.largest_trainable)
+    } else {
+        work.largest_trainable
+    };
     Prediction {
         process: 60_000_000,
         weights: layout::bytes(c, work.scheme, work.stored_bytes) + widened,
@@ -120,7 +134,7 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
         },
         adapter: if work.base_trains { 0 } else { work.trainable * F32 },
         gradients: work.trainable * F32,
-        optimizer: (2 * work.trainable + work.largest_trainable) * F32,
+        optimizer: (2 * work.trainable + passing) * F32,
         // Expanded rows, their dropout, one leaf a block, one gradient a block, and all of them joined.
         prefix: 5 * work.prefix_values * work.rows as u64 * F32,
         activations: kept * block + one_block + inputs + backward + scores,

@@ -8,7 +8,6 @@ use super::base;
 use super::threads;
 use super::train::training_rows;
 use crate::config::RunConfig;
-use crate::config::adapter::AdapterConfig;
 use anyhow::bail;
 use glm_train::memory::{self, Prediction, predict};
 use glm_train::schedule::RunLength;
@@ -77,11 +76,9 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
     let kept_blocks = work::kept_blocks(&settings.train, &work, free);
     let memory = predict(&memory::Workload { kept_blocks, ..work.clone() });
     let micro_batches = length.total_steps * settings.train.gradient_accumulation_steps as u64;
-    // Frozen blocks run forward only, and two blocks do not tell their time from that of those that train.
-    let frozen_below = matches!(adapter, AdapterConfig::Freeze { .. });
-    let time = if measure && !frozen_below {
+    let time = if measure {
         let recompute = kept_blocks < base.config.num_layers;
-        Some(time::measure(prepared, &settings, &rows, recompute, micro_batches)?)
+        Some(time::measure(prepared, &settings, &rows, recompute, (length.total_steps, micro_batches), &work)?)
     } else {
         None
     };

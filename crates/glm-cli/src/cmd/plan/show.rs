@@ -41,14 +41,16 @@ pub fn print(plan: &Plan) {
         println!("  {:<40} {:>12}{:>14}", recomputed.scheme, size(recomputed.peak), size(kept.peak));
     }
     if plan.time.is_none() {
-        println!("\ntime      not measured (it is not told for --method freeze)");
+        println!("\ntime      not measured");
     }
     if let Some(time) = &plan.time {
         println!(
-            "\ntime      {} on this machine: {:.2} s a micro batch (measured on {} tokens through the first two layers)",
+            "\ntime      {} on this machine: {} a micro batch (measured on {} tokens through the first two layers), {} a step \
+             for the optimizer",
             duration(time.run),
-            time.micro_batch,
-            time.measured_tokens
+            brief(time.micro_batch),
+            time.measured_tokens,
+            brief(time.update)
         );
     }
 }
@@ -59,6 +61,10 @@ fn size(bytes: u64) -> String {
         10_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
         _ => format!("{:.2} GB", bytes as f64 / 1e9),
     }
+}
+
+fn brief(seconds: f64) -> String {
+    if seconds < 0.01 { format!("{:.2} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
 }
 
 fn duration(seconds: f64) -> String {

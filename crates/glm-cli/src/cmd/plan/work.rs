@@ -71,6 +71,7 @@ pub fn workload<'a>(
         prefix_values: 0,
         largest_trainable: 0,
         base_trains: false,
+        backward_blocks: config.num_layers,
         added_activations: 0,
         rows: batch,
         tokens: lengths.most_tokens,
@@ -130,6 +131,7 @@ pub fn workload<'a>(
             let sizes = |(_, [out, inner], _): &(_, [usize; 2], _)| (*out * *inner) as u64;
             work.largest_trainable = layout::linears(config).iter().map(sizes).max().unwrap_or(0);
             work.base_trains = true;
+            work.backward_blocks = *num_layer_trainable;
             work.added_activations = rounded_copies(config, scheme);
             // Only their form differs: what trains is f32.
             work.scheme = Scheme::Dense { dtype: None };
