@@ -10,6 +10,10 @@ mod support;
 use hub_server::{COMMIT, Hub, sha256};
 use room::{Room, WEIGHTS};
 
+fn is_stored_weights(path: &str) -> bool {
+    path.starts_with("/store/") && path.ends_with(WEIGHTS)
+}
+
 #[test]
 fn a_base_is_trained_on_by_its_name() {
     let room = Room::new();
@@ -47,13 +51,37 @@ fn a_base_is_trained_on_by_its_name() {
 }
 
 #[test]
+fn a_branch_that_moves_on_in_the_middle_gives_one_commit() {
+    // Of five requests for files and their sizes, and more: before the first, between two, between size and content.
+    for after in [0, 1, 3, 4, 5] {
+        let room = Room::new();
+        let before = room.hub.state().files.clone();
+        let mut later = before.clone();
+        later.values_mut().for_each(|bytes| bytes.push(b'\n'));
+        room.hub.state().moves = Some((after, later));
+        room.hub.state().listing = Some(listing(&before));
+        room.loads("");
+        assert_eq!(std::fs::read_to_string(room.repo().join("refs/main")).unwrap(), COMMIT, "{after}");
+        let snapshot = room.repo().join("snapshots").join(COMMIT);
+        for (name, bytes) in &before {
+            assert!(std::fs::read(snapshot.join(name)).unwrap() == *bytes, "{name} after {after} requests");
+        }
+    }
+}
+
+/// The list of files as the hub gave it when its branch stood at [`COMMIT`].
+fn listing(files: &std::collections::BTreeMap<String, Vec<u8>>) -> String {
+    let siblings: Vec<_> = files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
+    serde_json::json!({"sha": COMMIT, "siblings": siblings}).to_string()
+}
+
+#[test]
 fn a_broken_transfer_goes_on_where_it_broke() {
     let room = Room::new();
     let size = room.hub.state().files[WEIGHTS].len();
     room.hub.state().breaks = Some((size / 3, 2));
     room.loads("");
-    let from: Vec<_> =
-        room.hub.seen().iter().filter(|seen| seen.path.contains("/store/model")).map(|s| s.from).collect();
+    let from: Vec<_> = room.hub.seen().iter().filter(|seen| is_stored_weights(&seen.path)).map(|s| s.from).collect();
     assert_eq!(from, [None, Some(size / 3), Some(size / 3 * 2)]);
 }
 
@@ -76,7 +104,7 @@ fn an_interrupted_download_is_gone_on_with_by_the_next_run() {
     room.hub.state().breaks = None;
     room.loads("");
     let seen = room.hub.seen();
-    let from: Vec<_> = seen.iter().filter(|seen| seen.path.contains("/store/model")).map(|s| s.from).collect();
+    let from: Vec<_> = seen.iter().filter(|seen| is_stored_weights(&seen.path)).map(|s| s.from).collect();
     assert_eq!(from, [Some(1000)], "of {size} bytes");
     assert!(room.leftovers().is_empty());
 }
