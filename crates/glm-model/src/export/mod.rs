@@ -32,4 +32,5 @@ pub use prefix::{collapse, export_prefix};
 pub use quantized::export_quantized;
 pub use report::ExportReport;
 pub use source::{FolderSource, Packed, TensorSource};
+pub use target::folder as begin_folder;
 pub use tensor::SourceTensor;
