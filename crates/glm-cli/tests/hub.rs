@@ -21,6 +21,9 @@ fn a_base_is_trained_on_by_its_name() {
         room.hub.state().files.insert(extra.into(), b"not needed".into());
     }
     room.hub.state().files.insert("modeling_chatglm.py".into(), b"raise SystemExit('must not run')".into());
+    for companion in ["chat_template.jinja", "added_tokens.json", "MODEL_LICENSE", "quantization_kernels.c"] {
+        room.hub.state().files.insert(companion.into(), companion.into());
+    }
     let train = "train --do_train --train_file train.json --prompt_column content --response_column summary \
          --model_name_or_path THUDM/tiny --output_dir out --max_source_length 32 --max_target_length 16 \
          --max_steps 1 --pre_seq_len 4";
@@ -29,7 +32,9 @@ fn a_base_is_trained_on_by_its_name() {
     let mut sent = room.hub.sent();
     sent.sort();
     sent.dedup();
-    assert_eq!(sent, ["config.json", WEIGHTS, "modeling_chatglm.py", "tokenizer.model"]);
+    let companions = ["MODEL_LICENSE", "added_tokens.json", "chat_template.jinja"];
+    let rest = ["config.json", WEIGHTS, "modeling_chatglm.py", "quantization_kernels.c", "tokenizer.model"];
+    assert_eq!(sent, [&companions[..], &rest[..]].concat());
 
     // As Python lays it out, so that Python finds it.
     let repo = room.repo();
@@ -42,7 +47,11 @@ fn a_base_is_trained_on_by_its_name() {
 
     // The run says what it used, and its checkpoint has the vocabulary beside it.
     assert_eq!(room.world.json("out/run_config.json")["base"]["path"], "THUDM/tiny");
-    assert!(room.world.path("out/checkpoint-1/tokenizer.model").is_file());
+    let beside = |name: &str| room.world.path("out/checkpoint-1").join(name).is_file();
+    for name in ["tokenizer.model", "chat_template.jinja", "added_tokens.json"] {
+        assert!(beside(name), "{name}");
+    }
+    assert!(!beside("modeling_chatglm.py") && !beside("MODEL_LICENSE"), "a prefix is no model");
 
     // The second time nothing is asked for, and the server need not be there.
     let text = room.ok(&train.replace("--output_dir out", "--output_dir again"));

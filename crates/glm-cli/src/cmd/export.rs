@@ -80,8 +80,7 @@ fn prefix(
                 // The Python scripts' checkpoints do not say it; whoever exports says it by naming the base.
                 metadata.insert("base_fingerprint".into(), fingerprint(source.weights()));
             }
-            let tokenizer = folder.join(config.variant.tokenizer_file());
-            Ok(export_bundle(config, encoder, &metadata, &tokenizer, &settings.out)?)
+            Ok(export_bundle(config, encoder, &metadata, folder, &settings.out)?)
         }
         ExportForm::Peft => bail!(
             "--to peft writes LoRA; this is a P-Tuning prefix, whose layout PEFT's PREFIX_TUNING gets wrong for ChatGLM. \

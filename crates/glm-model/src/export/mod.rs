@@ -6,7 +6,6 @@
 //! place, reopened, compared with its source, and only then given its name.
 
 mod bundle;
-mod companions;
 mod config_json;
 mod folder;
 mod gguf;
