@@ -61,3 +61,18 @@ fn bf16_weights_are_saved_in_bf16_and_their_masters_in_f32() {
         assert!(bytes("whole") == bytes("resumed"), "{file} of a resumed run differs");
     }
 }
+
+#[test]
+fn what_a_type_rounds_away_is_not_learned() {
+    let world = World::new();
+    let stored = |folder: &str| {
+        let weights = WeightFolder::open(&world.path(folder)).unwrap();
+        weights.names().map(|name| weights.entry(name).unwrap().dtype).collect::<Vec<_>>()
+    };
+    assert!(stored("base").iter().all(|dtype| *dtype != ElementType::BF16), "nothing would be rounded");
+    // A rate at which no bfloat16 changes.
+    let bf16 = format!("{TRAIN} --method full --base_dtype bf16 --output_dir run").replace("1e-3", "1e-12");
+    let said = world.ok(&bf16);
+    // Of a weight that is 0 even that changes the bfloat16.
+    assert!(said.contains("the weights moved by ‖Δ‖ = ") && said.contains("(0.0000 % of its norm)"), "{said}");
+}

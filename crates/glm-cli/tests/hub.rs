@@ -10,6 +10,10 @@ mod support;
 use hub_server::{COMMIT, Hub, sha256};
 use room::{Room, WEIGHTS};
 
+fn is_stored_weights(path: &str) -> bool {
+    path.starts_with("/store/") && path.ends_with(WEIGHTS)
+}
+
 #[test]
 fn a_base_is_trained_on_by_its_name() {
     let room = Room::new();
@@ -17,6 +21,9 @@ fn a_base_is_trained_on_by_its_name() {
         room.hub.state().files.insert(extra.into(), b"not needed".into());
     }
     room.hub.state().files.insert("modeling_chatglm.py".into(), b"raise SystemExit('must not run')".into());
+    for companion in ["chat_template.jinja", "added_tokens.json", "MODEL_LICENSE", "quantization_kernels.c"] {
+        room.hub.state().files.insert(companion.into(), companion.into());
+    }
     let train = "train --do_train --train_file train.json --prompt_column content --response_column summary \
          --model_name_or_path THUDM/tiny --output_dir out --max_source_length 32 --max_target_length 16 \
          --max_steps 1 --pre_seq_len 4";
@@ -25,7 +32,9 @@ fn a_base_is_trained_on_by_its_name() {
     let mut sent = room.hub.sent();
     sent.sort();
     sent.dedup();
-    assert_eq!(sent, ["config.json", WEIGHTS, "modeling_chatglm.py", "tokenizer.model"]);
+    let companions = ["MODEL_LICENSE", "added_tokens.json", "chat_template.jinja"];
+    let rest = ["config.json", WEIGHTS, "modeling_chatglm.py", "quantization_kernels.c", "tokenizer.model"];
+    assert_eq!(sent, [&companions[..], &rest[..]].concat());
 
     // As Python lays it out, so that Python finds it.
     let repo = room.repo();
@@ -38,7 +47,11 @@ fn a_base_is_trained_on_by_its_name() {
 
     // The run says what it used, and its checkpoint has the vocabulary beside it.
     assert_eq!(room.world.json("out/run_config.json")["base"]["path"], "THUDM/tiny");
-    assert!(room.world.path("out/checkpoint-1/tokenizer.model").is_file());
+    let beside = |name: &str| room.world.path("out/checkpoint-1").join(name).is_file();
+    for name in ["tokenizer.model", "chat_template.jinja", "added_tokens.json"] {
+        assert!(beside(name), "{name}");
+    }
+    assert!(!beside("modeling_chatglm.py") && !beside("MODEL_LICENSE"), "a prefix is no model");
 
     // The second time nothing is asked for, and the server need not be there.
     let text = room.ok(&train.replace("--output_dir out", "--output_dir again"));
@@ -47,13 +60,37 @@ fn a_base_is_trained_on_by_its_name() {
 }
 
 #[test]
+fn a_branch_that_moves_on_in_the_middle_gives_one_commit() {
+    // Of five requests for files and their sizes, and more: before the first, between two, between size and content.
+    for after in [0, 1, 3, 4, 5] {
+        let room = Room::new();
+        let before = room.hub.state().files.clone();
+        let mut later = before.clone();
+        later.values_mut().for_each(|bytes| bytes.push(b'\n'));
+        room.hub.state().moves = Some((after, later));
+        room.hub.state().listing = Some(listing(&before));
+        room.loads("");
+        assert_eq!(std::fs::read_to_string(room.repo().join("refs/main")).unwrap(), COMMIT, "{after}");
+        let snapshot = room.repo().join("snapshots").join(COMMIT);
+        for (name, bytes) in &before {
+            assert!(std::fs::read(snapshot.join(name)).unwrap() == *bytes, "{name} after {after} requests");
+        }
+    }
+}
+
+/// The list of files as the hub gave it when its branch stood at [`COMMIT`].
+fn listing(files: &std::collections::BTreeMap<String, Vec<u8>>) -> String {
+    let siblings: Vec<_> = files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
+    serde_json::json!({"sha": COMMIT, "siblings": siblings}).to_string()
+}
+
+#[test]
 fn a_broken_transfer_goes_on_where_it_broke() {
     let room = Room::new();
     let size = room.hub.state().files[WEIGHTS].len();
     room.hub.state().breaks = Some((size / 3, 2));
     room.loads("");
-    let from: Vec<_> =
-        room.hub.seen().iter().filter(|seen| seen.path.contains("/store/model")).map(|s| s.from).collect();
+    let from: Vec<_> = room.hub.seen().iter().filter(|seen| is_stored_weights(&seen.path)).map(|s| s.from).collect();
     assert_eq!(from, [None, Some(size / 3), Some(size / 3 * 2)]);
 }
 
@@ -76,7 +113,7 @@ fn an_interrupted_download_is_gone_on_with_by_the_next_run() {
     room.hub.state().breaks = None;
     room.loads("");
     let seen = room.hub.seen();
-    let from: Vec<_> = seen.iter().filter(|seen| seen.path.contains("/store/model")).map(|s| s.from).collect();
+    let from: Vec<_> = seen.iter().filter(|seen| is_stored_weights(&seen.path)).map(|s| s.from).collect();
     assert_eq!(from, [Some(1000)], "of {size} bytes");
     assert!(room.leftovers().is_empty());
 }

@@ -1,6 +1,8 @@
 //! `glmtune inspect` on everything that it should know, whole and broken.
+#![allow(clippy::unwrap_used)] // Helpers of tests, which the lint does not know as tests.
 
 mod args_support;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +13,7 @@ use glm_model::adapter::{PrefixConfig, PrefixEncoder, PrefixFile, write_prefix};
 use glm_model::weights::WeightFolder;
 use glm_model::{GlmConfig, LoadOptions, Network};
 use glm_testkit::fixture;
+use support::World;
 use tempfile::TempDir;
 
 /// Exit code and both outputs.
@@ -210,4 +213,102 @@ fn other_files_and_nothing_at_all() {
     broken(&folder.path().join("gone"), &["no such file or folder"]);
     fs::write(folder.path().join("page.bin"), "<html></html>").expect("writable");
     broken(&folder.path().join("page.bin"), &["web page"]);
+}
+
+#[test]
+fn the_state_of_a_run_says_what_it_is() {
+    let world = World::new();
+    for (method, run) in [("--pre_seq_len 4 --prefix_projection", "prefix"), ("--lora_rank 2", "lora")] {
+        world.ok(&format!(
+            "train --do_train --train_file train.json --model_name_or_path base --output_dir {run} --max_steps 2 {method} \
+             --max_source_length 32 --max_target_length 16"
+        ));
+        let file = world.path(run).join("checkpoint-2/training_state.safetensors");
+        let text = sound(&file);
+        assert!(text.contains("Training state"), "{text}");
+        let tensors = WeightFolder::open(&file).expect("whole").names().count();
+        assert_eq!(tensors % 3, 0);
+        let holds = format!("{} trained tensors and the optimizer's two moments of each", tensors / 3);
+        assert_eq!((fact(&text, "holds"), fact(&text, "step")), (holds.as_str(), "2"));
+        let state = world.path(run).join("checkpoint-2/training_state.json");
+        fs::write(&state, "{").expect("writable");
+        broken(&file, &["training_state.json", "damaged"]);
+        fs::remove_file(state).expect("removable");
+        assert!(fact(&sound(&file), "step").contains("is not beside it"));
+        let mut bytes = fs::read(&file).expect("readable");
+        let at = bytes.windows(11).position(|part| part == b"exp_avg_sq.").expect("a moment");
+        bytes[at..at + 11].copy_from_slice(b"exp_avg.xx.");
+        fs::write(&file, bytes).expect("writable");
+        broken(&file, &["2 problems", "exp_avg_sq.", "is missing"]);
+    }
+}
+
+#[test]
+fn gguf_files_say_what_they_hold() {
+    let world = World::new();
+    world.ok("export --model_name_or_path base --to gguf --gguf_type q8_0 --out model.gguf");
+    let path = world.path("model.gguf");
+    let text = sound(&path);
+    assert_eq!(fact(&text, "architecture"), "chatglm");
+    let bytes = fs::read(&path).expect("readable");
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes")).to_string();
+    assert_eq!((fact(&text, "tensors"), fact(&text, "keys")), (number(8).as_str(), number(16).as_str()));
+    let stored = fact(&text, "stored as");
+    assert!(stored.contains("F32 (") && stored.contains("Q8_0 ("), "{stored}");
+
+    // Broken in every way: never a panic, never much memory.
+    let whole = fs::read(&path).expect("readable");
+    let cut = world.path("cut.gguf");
+    for length in [0, 3, 4, 8, 20, 24, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&cut, &whole[..length]).expect("writable");
+        broken(&cut, &["cut.gguf: not a whole GGUF file"]);
+    }
+    let head = |tensors: u64, keys: u64| {
+        [b"GGUF".to_vec(), 3u32.to_le_bytes().to_vec(), tensors.to_le_bytes().to_vec(), keys.to_le_bytes().to_vec()]
+            .concat()
+    };
+    let text = |text: &str| [(text.len() as u64).to_le_bytes().to_vec(), text.as_bytes().to_vec()].concat();
+    let numbers = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+    let longs = |numbers: &[u64]| numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+    let array_in_array = (0..100).flat_map(|_| [numbers(&[9]), longs(&[1])].concat()).collect::<Vec<u8>>();
+    for (bytes, part) in [
+        (head(u64::MAX, 0), "where the file ends"),
+        (head(0, u64::MAX), "where the file ends"),
+        ([head(0, 1), longs(&[u64::MAX])].concat(), "a name has 18446744073709551615 bytes"),
+        ([head(0, 1), text("general.alignment"), numbers(&[4, 0])].concat(), "general.alignment is 0"),
+        ([head(0, 1), text("a"), numbers(&[9, 0]), longs(&[u64::MAX])].concat(), "where the file ends"),
+        ([head(0, 1), text("a"), numbers(&[9, 12]), longs(&[u64::MAX / 4])].concat(), "where the file ends"),
+        ([head(0, 1), text("a"), numbers(&[9, 8]), longs(&[u64::MAX])].concat(), "where the file ends"),
+        ([head(0, 1), text("a"), numbers(&[9]), array_in_array].concat(), "too deep"),
+        ([head(0, 1), text("a"), numbers(&[77])].concat(), "has the type 77"),
+        ([head(1, 0), text("a"), numbers(&[5])].concat(), "5 dimensions"),
+        (
+            [head(1, 0), text("a"), numbers(&[2]), longs(&[u64::MAX, 2]), numbers(&[0]), longs(&[0])].concat(),
+            "larger than",
+        ),
+        (
+            [head(1, 0), text("a"), numbers(&[1]), longs(&[u64::MAX]), numbers(&[0]), longs(&[0])].concat(),
+            "past any file",
+        ),
+        (
+            [head(1, 0), text("a"), numbers(&[1]), longs(&[1]), numbers(&[0]), longs(&[u64::MAX])].concat(),
+            "past any file",
+        ),
+        (
+            [head(1, 0), text("a"), numbers(&[1]), longs(&[64]), numbers(&[12]), longs(&[0])].concat(),
+            "its tensors end at",
+        ),
+        (b"GGUF\0\0\0\x03".to_vec(), "its version is 50331648"),
+        (b"<html>".to_vec(), "does not begin with GGUF"),
+    ] {
+        fs::write(&cut, bytes).expect("writable");
+        broken(&cut, &["not a whole GGUF file", part]);
+    }
+    // A type of tomorrow is no fault.
+    let name = [head(1, 1), text("general.architecture"), numbers(&[8]), text("a\u{1b}[2Jb")].concat();
+    let bytes = [name, text("a"), numbers(&[1]), longs(&[1]), numbers(&[99]), longs(&[0]), vec![0; 64]].concat();
+    fs::write(&cut, bytes).expect("writable");
+    let text = sound(&cut);
+    assert_eq!(fact(&text, "stored as"), "type 99 (1 tensor)");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
 }

@@ -130,3 +130,26 @@ fn a_new_run_in_an_old_folder_neither_resumes_nor_removes_the_old_one() {
     let text = world.fails(&format!("{one} --output_dir run --resume_from_checkpoint auto"));
     assert!(text.contains("raise --max_steps"), "{text}");
 }
+
+#[test]
+fn a_checkpoint_of_another_method_is_told_by_both_methods() {
+    let world = World::new();
+    let train = "train --do_train --train_file train.json --model_name_or_path base --max_steps 2 --max_source_length 32 \
+        --max_target_length 16 --threads 1";
+    let prefix = ("--pre_seq_len 6", "P-Tuning v2 (--pre_seq_len 6, --prefix_projection false)");
+    let lora = ("--lora_rank 4 --lora_target dense", "LoRA (--lora_rank 4, --lora_target dense)");
+    let full = ("--method full", "the base's own weights (the weights that train all)");
+    for (name, (flags, _)) in [("prefix", prefix), ("lora", lora)] {
+        world.ok(&format!("{train} {flags} --output_dir {name}"));
+    }
+    for (name, held, asked) in [("prefix", prefix, lora), ("lora", lora, prefix), ("lora", lora, full)] {
+        let from = format!("--output_dir other --resume_from_checkpoint {name}/checkpoint-2");
+        let said = world.fails(&format!("{train} {} {from}", asked.0));
+        let parts = [format!("it holds a run of {}", held.1), format!("the flags ask for {}", asked.1)];
+        for part in
+            parts.iter().map(String::as_str).chain(["give the flags that it began with", "another --output_dir"])
+        {
+            assert!(said.contains(part), "{part} is not in {said}");
+        }
+    }
+}

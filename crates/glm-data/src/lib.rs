@@ -28,5 +28,5 @@ pub use preprocess::{EvalRow, Lengths, PreprocessReport, eval_rows, train_rows};
 pub use prompt::Turn;
 pub use reader::{Encoding, Json, Row, Rows, SkippedRow, read_rows};
 pub use rng::Rng;
-pub use tokenizer::{StreamDecoder, Tokenizer};
+pub use tokenizer::{StreamDecoder, Tokenizer, clean_up};
 pub use variant::Variant;

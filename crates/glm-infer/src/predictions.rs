@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use glm_data::clean_up;
 use serde::{Deserialize, Serialize};
 
 use crate::metric::{Scorer, Summary, strip};
@@ -53,26 +54,11 @@ pub struct Prediction {
     pub predict: String,
 }
 
-/// What transformers' `clean_up_tokenization_spaces` puts in place of what, in its order.
-const TIDIED: [(&str, &str); 10] = [
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-    (" 've", "'ve"),
-    (" 're", "'re"),
-];
-
 impl Prediction {
     /// A prediction from decoded texts, with the blanks before English punctuation removed as the official script does for
     /// this file only (its scores are taken before).
     pub fn from_decoded(labels: &str, predict: &str) -> Self {
-        let tidy = |text: &str| TIDIED.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
-        Self { labels: tidy(labels), predict: tidy(predict) }
+        Self { labels: clean_up(labels), predict: clean_up(predict) }
     }
 
     /// The line without its end, as `json.dumps(…, ensure_ascii=False)` writes it: both texts stripped of surrounding white

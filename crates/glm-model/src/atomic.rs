@@ -1,7 +1,10 @@
 //! Files and folders that are complete or not there, whatever instruction the process is killed at.
 //!
 //! Everything is written beside its place under a name `.<name>.tmp-<pid>-<n>`, flushed to the disk, and renamed. A folder
-//! that is being replaced is first set aside as `.<name>.old-<pid>-<n>`. [`remove_leftovers`] clears what a killed run left.
+//! that is being replaced is first set aside as `.<name>.old-<pid>-<n>`. [`remove_leftovers`] clears what a killed run left,
+//! [`remove_unfinished`] what a process would leave that is about to end.
+
+mod unfinished;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -9,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
+
+pub use unfinished::{Halted, remove_unfinished};
+use unfinished::{Unfinished, is_held};
 
 /// A file operation that failed.
 #[derive(Debug, Error)]
@@ -46,6 +52,10 @@ fn aside(path: &Path, kind: Aside) -> Result<PathBuf, FileError> {
     let kind = if kind == Aside::Tmp { "tmp" } else { "old" };
     let (pid, n) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     Ok(path.with_file_name(format!(".{name}.{kind}-{pid}-{n}")))
+}
+
+fn aside_tmp(path: &Path) -> Result<PathBuf, FileError> {
+    aside(path, Aside::Tmp)
 }
 
 /// The final name that a leftover was meant for, and its kind.
@@ -100,66 +110,50 @@ pub fn write_file_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::
 
 /// A file in the making, which can be read again before it appears at its place with [`AtomicFile::commit`].
 #[derive(Debug)]
-pub struct AtomicFile {
-    tmp: PathBuf,
-    target: PathBuf,
-    committed: bool,
-}
+pub struct AtomicFile(Unfinished);
 
 impl AtomicFile {
     /// Begins the file `target`, whose folder must exist.
     ///
     /// # Errors
-    /// When the path has no name at its end.
+    /// When the path has no name at its end, the folder is absent or the disk refuses.
     pub fn create(target: &Path) -> Result<Self, FileError> {
-        Ok(Self { tmp: aside(target, Aside::Tmp)?, target: target.to_owned(), committed: false })
+        Ok(Self(Unfinished::file(target)?))
     }
 
     /// Where the content lies until [`AtomicFile::commit`].
     pub fn path(&self) -> &Path {
-        &self.tmp
+        self.0.path()
     }
 
     /// Writes the content and flushes it to the disk.
     ///
     /// # Errors
-    /// When the folder is absent or the disk refuses, and whatever `content` returns.
+    /// When the disk refuses, and whatever `content` returns.
     pub fn write(&self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
-        let written = File::create_new(&self.tmp).and_then(|file| {
+        let written = self.0.handle().ok_or_else(|| io::ErrorKind::NotFound.into()).and_then(|file| {
             let mut out = BufWriter::new(file);
             content(&mut out)?;
             out.into_inner().map_err(|e| e.into_error())?.sync_all()
         });
-        written.map_err(FileError::at("write", &self.target))
+        written.map_err(FileError::at("write", self.0.target()))
     }
 
     /// Gives the file its name; a file of that name is replaced.
     ///
     /// # Errors
     /// When the disk refuses; the old file is then untouched.
-    pub fn commit(mut self) -> Result<(), FileError> {
-        fs::rename(&self.tmp, &self.target).map_err(FileError::at("write", &self.target))?;
-        self.committed = true;
-        sync_dir(parent(&self.target))
-    }
-}
-
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        if !self.committed {
-            // Best effort: what stays is found by `remove_leftovers`.
-            let _ = fs::remove_file(&self.tmp);
-        }
+    pub fn commit(self) -> Result<(), FileError> {
+        self.0.finish(|tmp, target| {
+            fs::rename(tmp, target).map_err(FileError::at("write", target))?;
+            sync_dir(parent(target))
+        })
     }
 }
 
 /// A folder in the making; it appears at its place only with [`AtomicDir::commit`].
 #[derive(Debug)]
-pub struct AtomicDir {
-    tmp: PathBuf,
-    target: PathBuf,
-    committed: bool,
-}
+pub struct AtomicDir(Unfinished);
 
 impl AtomicDir {
     /// Begins the folder `target`, whose parent must exist.
@@ -167,53 +161,46 @@ impl AtomicDir {
     /// # Errors
     /// When the parent is absent or cannot be written to.
     pub fn create(target: &Path) -> Result<Self, FileError> {
-        let tmp = aside(target, Aside::Tmp)?;
-        fs::create_dir(&tmp).map_err(FileError::at("create", &tmp))?;
-        Ok(Self { tmp, target: target.to_owned(), committed: false })
+        Ok(Self(Unfinished::dir(target)?))
     }
 
     /// Where to write the folder's files until [`AtomicDir::commit`].
     pub fn path(&self) -> &Path {
-        &self.tmp
+        self.0.path()
     }
 
     /// Flushes every file and gives the folder its name; a folder of that name is replaced as a whole.
     ///
     /// # Errors
     /// When the disk refuses; the folder that was there before is then there still.
-    pub fn commit(mut self) -> Result<(), FileError> {
-        sync_tree(&self.tmp)?;
-        let replaced = match fs::symlink_metadata(&self.target) {
-            Ok(_) => {
-                // An exchange in one instant is not portable; a kill between the two renames is undone by `remove_leftovers`.
-                let old = aside(&self.target, Aside::Old)?;
-                fs::rename(&self.target, &old).map_err(FileError::at("replace", &self.target))?;
-                Some(old)
-            }
-            Err(_) => None,
-        };
-        if let Err(e) = fs::rename(&self.tmp, &self.target) {
-            if let Some(old) = &replaced {
-                let _ = fs::rename(old, &self.target);
-            }
-            return Err(FileError::at("rename", &self.target)(e));
-        }
-        self.committed = true;
-        sync_dir(parent(&self.target))?;
-        match replaced {
+    pub fn commit(self) -> Result<(), FileError> {
+        sync_tree(self.0.path())?;
+        match self.0.finish(replace_dir)? {
             Some(old) => remove_any(&old),
             None => Ok(()),
         }
     }
 }
 
-impl Drop for AtomicDir {
-    fn drop(&mut self) {
-        if !self.committed {
-            // Best effort: what stays is found by `remove_leftovers`.
-            let _ = fs::remove_dir_all(&self.tmp);
+/// Gives the folder `tmp` the name `target`; returns where the folder of that name was set aside.
+fn replace_dir(tmp: &Path, target: &Path) -> Result<Option<PathBuf>, FileError> {
+    let replaced = match fs::symlink_metadata(target) {
+        Ok(_) => {
+            // An exchange in one instant is not portable; a kill between the two renames is undone by `remove_leftovers`.
+            let old = aside(target, Aside::Old)?;
+            fs::rename(target, &old).map_err(FileError::at("replace", target))?;
+            Some(old)
         }
+        Err(_) => None,
+    };
+    if let Err(e) = fs::rename(tmp, target) {
+        if let Some(old) = &replaced {
+            let _ = fs::rename(old, target);
+        }
+        return Err(FileError::at("rename", target)(e));
     }
+    sync_dir(parent(target))?;
+    Ok(replaced)
 }
 
 fn sync_tree(dir: &Path) -> Result<(), FileError> {
@@ -248,13 +235,28 @@ pub fn remove_dir(dir: &Path) -> Result<(), FileError> {
 }
 
 /// Clears what killed runs left in `dir` and returns the paths dealt with: unfinished files and folders are removed; a folder
-/// that was set aside comes back when its replacement never arrived, else it is removed.
+/// that was set aside comes back when its replacement never arrived, else it is removed. What a living process is writing
+/// stays, where the file system has locks.
 ///
-/// To be called once at the start of a run, before anything is written: it takes every leftover for a dead one.
+/// To be called once at the start of a run, before anything is written.
 ///
 /// # Errors
 /// When `dir` cannot be read or something cannot be removed. An absent `dir` has no leftovers.
 pub fn remove_leftovers(dir: &Path) -> Result<Vec<PathBuf>, FileError> {
+    clear(dir, |_| true)
+}
+
+/// As [`remove_leftovers`], of those alone that were to become `target`: beside it may lie what is somebody else's.
+///
+/// # Errors
+/// As [`remove_leftovers`].
+pub fn remove_leftovers_of(target: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let Some(name) = target.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
+    clear(parent(target), |found| found == name)
+}
+
+/// Clears the leftovers in `dir` whose final names are `wanted`.
+fn clear(dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, FileError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -264,8 +266,13 @@ pub fn remove_leftovers(dir: &Path) -> Result<Vec<PathBuf>, FileError> {
     for entry in entries {
         let entry = entry.map_err(FileError::at("read", dir))?;
         let name = entry.file_name();
-        let Some((target, kind)) = name.to_str().and_then(parse_aside) else { continue };
+        let Some((target, kind)) = name.to_str().and_then(parse_aside).filter(|(name, _)| wanted(name)) else {
+            continue;
+        };
         let (path, target) = (entry.path(), dir.join(target));
+        if is_held(&path) {
+            continue;
+        }
         if kind == Aside::Old && fs::symlink_metadata(&target).is_err() {
             fs::rename(&path, &target).map_err(FileError::at("restore", &target))?;
         } else {

@@ -4,6 +4,7 @@
 
 pub mod adapter;
 pub mod atomic;
+pub mod companions;
 pub mod config;
 mod error;
 pub mod export;

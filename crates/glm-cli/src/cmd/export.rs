@@ -1,7 +1,7 @@
 //! `glmtune export`: what was trained, in the form of other programs. Every export is reopened and compared before it is
 //! said to be done.
 
-use super::{adapter, base};
+use super::{adapter, base, signals};
 use crate::args::types::{ExportForm, FileFormat};
 use crate::config::adapter::AdapterConfig;
 use crate::config::tools::ExportSettings;
@@ -9,11 +9,11 @@ use crate::hub;
 use anyhow::{Context, bail};
 use glm_model::adapter::{LoraAdapter, PrefixEncoder, write_lora};
 use glm_model::export::{
-    ExportReport, FolderOptions, FolderSource, GgufOptions, LoraDelta, Merged, TensorSource, export_bundle,
-    export_folder, export_gguf, export_prefix, export_quantized,
+    ExportReport, FolderOptions, FolderSource, GgufOptions, LoraDelta, Merged, TensorSource, begin_folder,
+    export_bundle, export_folder, export_gguf, export_prefix, export_quantized,
 };
 use glm_model::weights::{FileFormat as WeightFormat, fingerprint};
-use glm_train::{Adapter, atomic};
+use glm_train::Adapter;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +24,7 @@ use std::path::Path;
 /// Names the file, tensor or flag, and what to do; nothing is left half-written.
 pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
     let folder = hub::resolve(&settings.base.path, &settings.base.hub).context("--model_name_or_path")?;
+    signals::remove_unfinished_when_stopped()?;
     let source = FolderSource::open(&folder)?;
     let config = source.config();
     let opened = match &settings.adapter {
@@ -79,8 +80,7 @@ fn prefix(
                 // The Python scripts' checkpoints do not say it; whoever exports says it by naming the base.
                 metadata.insert("base_fingerprint".into(), fingerprint(source.weights()));
             }
-            let tokenizer = folder.join(config.variant.tokenizer_file());
-            Ok(export_bundle(config, encoder, &metadata, &tokenizer, &settings.out)?)
+            Ok(export_bundle(config, encoder, &metadata, folder, &settings.out)?)
         }
         ExportForm::Peft => bail!(
             "--to peft writes LoRA; this is a P-Tuning prefix, whose layout PEFT's PREFIX_TUNING gets wrong for ChatGLM. \
@@ -121,10 +121,7 @@ fn peft(
     trained_on: &BTreeMap<String, String>,
 ) -> anyhow::Result<ExportReport> {
     let out = &settings.out;
-    if out.exists() {
-        bail!("--out {}: it exists already; give a new folder", out.display());
-    }
-    let place = atomic::AtomicDir::create(out)?;
+    let place = begin_folder(out).context("--out")?;
     let name = settings.base.path.display().to_string();
     write_lora(place.path(), lora, source.config(), &name, trained_on)?;
     let again = adapter::reopen(place.path(), source.config())?;

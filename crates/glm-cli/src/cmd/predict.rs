@@ -94,7 +94,9 @@ pub fn answer(
 ) -> anyhow::Result<Evaluation> {
     let mut slots = AdapterSlots::default();
     let slot = adapter::add(&mut slots, adapter)?;
-    let engine = Engine::new(&base.network, &slots, SpecialIds::of(&base.tokenizer));
+    // Weights that trained and are used rounded are rounded here, once.
+    let settled = base.network.settled()?;
+    let engine = Engine::new(settled.as_ref().unwrap_or(&base.network), &slots, SpecialIds::of(&base.tokenizer));
     let options = EvaluateOptions { batch_size: settings.train.per_device_eval_batch_size, slot, predictions };
     let bar = bar(settings.progress, rows.len());
     let evaluation = evaluate(&engine, &base.tokenizer, rows, options, &settings.generation, stop, &mut |progress| {

@@ -106,9 +106,9 @@ impl Client {
         &self.endpoint
     }
 
-    /// Address of a file.
-    pub fn file_url(&self, name: &HubName, revision: &str, file: &str) -> String {
-        format!("{}/{name}/resolve/{}/{file}", self.endpoint, revision.replace('/', "%2F"))
+    /// Address of a file of a commit.
+    pub fn file_url(&self, name: &HubName, commit: &str, file: &str) -> String {
+        format!("{}/{name}/resolve/{commit}/{file}", self.endpoint)
     }
 
     /// Commit and files of a revision.

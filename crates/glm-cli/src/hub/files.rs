@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use glm_model::companions::{self, VOCABULARIES};
 
 use super::name::is_component;
 
@@ -11,27 +12,12 @@ use super::name::is_component;
 const WEIGHTS: [&str; 4] =
     ["model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin"];
 
-/// Vocabularies; a base has one of them.
-const VOCABULARIES: [&str; 2] = ["tokenizer.model", "ice_text.model"];
-
-/// Small files that are fetched where the model has them.
-const OTHERS: [&str; 6] = [
-    "config.json",
-    "generation_config.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "added_tokens.json",
-];
-
 /// Largest index that is read: that of a 6B model has 20 kB.
 const LARGEST_INDEX: u64 = 64 << 20;
 
 /// Those of `listed` that are needed besides the weights. Python files are never run; exports carry them along.
 pub fn small(listed: &[String]) -> Vec<String> {
-    let needed = |name: &str| {
-        OTHERS.contains(&name) || VOCABULARIES.contains(&name) || (is_component(name) && name.ends_with(".py"))
-    };
+    let needed = |name: &str| name == "config.json" || (is_component(name) && companions::is_companion(name));
     listed.iter().filter(|name| needed(name)).cloned().collect()
 }
 

@@ -115,7 +115,7 @@ impl Download<'_> {
                 continue;
             }
             if !is_whole(&blob, metadata) {
-                let url = self.client.file_url(self.name, self.revision, file);
+                let url = self.client.file_url(self.name, &listing.commit, file);
                 transfer::fetch(&self.client, &url, &blob, metadata, &label)?;
             }
             link::link(&blob, &snapshot.join(file))?;
@@ -123,12 +123,13 @@ impl Download<'_> {
         Ok(())
     }
 
+    /// By commit, as the content: a branch may move on between two files.
     fn metadata(&self, file: &str, listing: &Listing) -> anyhow::Result<Metadata> {
-        let url = self.client.file_url(self.name, self.revision, file);
+        let url = self.client.file_url(self.name, &listing.commit, file);
         let metadata = self.client.metadata(&url).map_err(|error| anyhow::anyhow!("{file}: {error}"))?;
         match &metadata.commit {
             Some(commit) if *commit != listing.commit => bail!(
-                "{file}: it is of commit {commit}, the list of files of {}: the model was changed meanwhile; start again",
+                "{file}: commit {} was asked for, and the server gives commit {commit}: use another server (HF_ENDPOINT)",
                 listing.commit
             ),
             _ => Ok(metadata),

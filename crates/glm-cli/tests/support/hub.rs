@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The commit that it serves.
 pub const COMMIT: &str = "b1502f4f75c71499a3d566b14463edd62620ce9f";
+/// The commit that its branch moves on to, when it does.
+pub const LATER: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -44,7 +46,28 @@ pub struct State {
     pub no_head: bool,
     /// Origin that large files are redirected to; here when absent.
     pub store: Option<String>,
+    /// Requests for files after which the branch stands at [`LATER`], and that commit's files.
+    pub moves: Option<(usize, BTreeMap<String, Vec<u8>>)>,
     pub seen: Vec<Seen>,
+}
+
+impl State {
+    /// Whether a file of a commit or branch is known, and of which commit.
+    fn commit(&self, revision: &str) -> Option<&'static str> {
+        match revision {
+            "main" | "v1" => Some(if matches!(self.moves, Some((0, _))) { LATER } else { COMMIT }),
+            COMMIT => Some(COMMIT),
+            LATER => self.moves.is_some().then_some(LATER),
+            _ => None,
+        }
+    }
+
+    fn file(&self, commit: &str, name: &str) -> Option<&Vec<u8>> {
+        match &self.moves {
+            Some((_, files)) if commit == LATER => files.get(name),
+            _ => self.files.get(name),
+        }
+    }
 }
 
 pub struct Hub {
@@ -118,37 +141,46 @@ fn answer(stream: &TcpStream, state: &mut State) -> std::io::Result<()> {
     if state.no_head && out.head {
         return out.send(501, &[], b"");
     }
-    if let Some(name) = path.strip_prefix("/store/") {
-        return content(&mut out, state, name, from, last);
+    if let Some((commit, name)) = path.strip_prefix("/store/").and_then(|path| path.split_once('/')) {
+        return content(&mut out, state, (commit, name), from, last);
     }
     if state.token.is_some() && state.token != token {
         return out.send(401, &[("x-error-code", "GatedRepo".into())], b"{}");
     }
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match parts.as_slice() {
-        ["api", "models", "THUDM", "tiny", "revision", "main" | "v1"] => {
+        ["api", "models", "THUDM", "tiny", "revision", revision] if state.commit(revision).is_some() => {
             let siblings: Vec<_> = state.files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
-            let list = serde_json::json!({"id": "THUDM/tiny", "sha": COMMIT, "siblings": siblings}).to_string();
+            let commit = state.commit(revision);
+            let list = serde_json::json!({"id": "THUDM/tiny", "sha": commit, "siblings": siblings}).to_string();
             out.send(200, &[], state.listing.as_ref().unwrap_or(&list).as_bytes())
         }
         ["api", "models", "THUDM", "tiny", ..] => out.send(404, &[("x-error-code", "RevisionNotFound".into())], b"{}"),
-        ["THUDM", "tiny", "resolve", "main" | "v1", name] => match state.files.get(*name) {
-            None => out.send(404, &[("x-error-code", "EntryNotFound".into())], b""),
-            Some(bytes) if is_large(name) => {
-                let mut headers = vec![
-                    ("x-linked-etag", format!("\"{}\"", sha256(bytes))),
-                    ("x-linked-size", bytes.len().to_string()),
-                    ("x-repo-commit", COMMIT.into()),
-                    ("location", format!("{}/store/{name}", state.store.as_deref().unwrap_or_default())),
-                ];
-                for (header, value) in state.headers.iter().filter(|_| is_weights(name)) {
-                    headers.retain(|(known, _)| known != header);
-                    headers.push((header, value.clone()));
-                }
-                out.send(302, &headers, b"moved")
+        ["THUDM", "tiny", "resolve", revision, name] => {
+            let Some(commit) = state.commit(revision) else {
+                return out.send(404, &[("x-error-code", "RevisionNotFound".into())], b"");
+            };
+            let Some(bytes) = state.file(commit, name) else {
+                return out.send(404, &[("x-error-code", "EntryNotFound".into())], b"");
+            };
+            let mut headers = vec![
+                ("x-linked-etag", format!("\"{}\"", sha256(bytes))),
+                ("x-linked-size", bytes.len().to_string()),
+                ("x-repo-commit", commit.into()),
+                ("location", format!("{}/store/{commit}/{name}", state.store.as_deref().unwrap_or_default())),
+            ];
+            for (header, value) in state.headers.iter().filter(|_| is_weights(name)) {
+                headers.retain(|(known, _)| known != header);
+                headers.push((header, value.clone()));
             }
-            Some(_) => content(&mut out, state, name, from, last),
-        },
+            if let Some((left, _)) = &mut state.moves {
+                *left = left.saturating_sub(1);
+            }
+            match is_large(name) {
+                true => out.send(302, &headers, b"moved"),
+                false => content(&mut out, state, (commit, name), from, last),
+            }
+        }
         _ => out.send(404, &[("x-error-code", "RepoNotFound".into())], b"{}"),
     }
 }
@@ -156,18 +188,18 @@ fn answer(stream: &TcpStream, state: &mut State) -> std::io::Result<()> {
 fn content(
     out: &mut Out,
     state: &mut State,
-    name: &str,
+    (commit, name): (&str, &str),
     from: Option<usize>,
     last: Option<usize>,
 ) -> std::io::Result<()> {
-    let Some(mut bytes) = state.files.get(name).cloned() else { return out.send(404, &[], b"") };
+    let Some(mut bytes) = state.file(commit, name).cloned() else { return out.send(404, &[], b"") };
     // Forty digits, as git names a small file; its first ones, for the rest does not matter.
     let etag = ("etag", format!("W/\"{}\"", &sha256(&bytes)[..40]));
     if state.damaged.as_deref() == Some(name) {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
     }
-    let commit = ("x-repo-commit", COMMIT.to_owned());
+    let commit = ("x-repo-commit", commit.to_owned());
     let size = bytes.len();
     let (status, from, to) = match from.filter(|_| !state.no_ranges) {
         Some(from) if from >= size => return out.send(416, &[("content-range", format!("bytes */{size}"))], b""),

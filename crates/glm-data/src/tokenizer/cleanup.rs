@@ -2,7 +2,7 @@
 //! decoding, but for text that arrives in parts.
 
 /// What is replaced, in this order. Each pattern has a blank only at its first and perhaps its last place, which is what
-/// lets [`Replacer`] start afresh after a mismatch.
+/// lets [`CleanUp`] start afresh after a mismatch.
 const RULES: [(&str, &str); 10] = [
     (" .", "."),
     (" ?", "?"),
@@ -15,6 +15,11 @@ const RULES: [(&str, &str); 10] = [
     (" 've", "'ve"),
     (" 're", "'re"),
 ];
+
+/// A whole text without blanks before English punctuation and contractions.
+pub fn clean_up(text: &str) -> String {
+    RULES.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
 
 /// All replacements in a row, each holding back only what may be the beginning of its pattern.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +80,7 @@ mod tests {
     proptest! {
         #[test]
         fn equals_replacing_in_the_whole_text(parts in prop::collection::vec("[ .?!,'ntmsvre]{0,6}|[a-z 中]{0,3}", 0..12)) {
-            let whole = RULES.iter().fold(parts.concat(), |text, (from, to)| text.replace(from, to));
+            let whole = clean_up(&parts.concat());
             let (mut cleanup, mut out) = (CleanUp::default(), String::new());
             parts.iter().for_each(|part| cleanup.push(part, &mut out));
             cleanup.finish(&mut out);

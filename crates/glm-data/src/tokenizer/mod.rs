@@ -10,6 +10,7 @@ mod specials;
 mod stream;
 mod unigram;
 
+pub use cleanup::clean_up;
 pub use stream::StreamDecoder;
 
 use bpe::Bpe;

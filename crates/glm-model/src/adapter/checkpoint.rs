@@ -5,12 +5,13 @@ use super::cause;
 use super::locate::{Located, locate};
 use super::peft::{PROMPT_EMBEDDINGS, PeftConfig, PeftType, check_prefix_tuning};
 use super::prefix::{PrefixConfig, PrefixEncoder};
+use super::write;
 use crate::config::GlmConfig;
-use crate::weights::{ElementType, NewTensor, WeightFolder, safetensors_metadata, stream_safetensors, stream_torch};
+use crate::weights::{WeightFolder, safetensors_metadata};
 use crate::{ModelError, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Name of the official file.
@@ -216,23 +217,5 @@ impl PrefixFile {
 /// # Errors
 /// When a value is not finite (such a file is never written), or the disk refuses.
 pub fn write_prefix(folder: &Path, prefix: &PrefixEncoder, metadata: &BTreeMap<String, String>) -> Result<()> {
-    let mut tensors = Vec::new();
-    let mut contents: Vec<Vec<u8>> = Vec::new();
-    for (name, var) in prefix.parameters() {
-        let values = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(ModelError::Setting(format!("{name} holds {} at element {at}; it is not saved", values[at])));
-        }
-        tensors.push(NewTensor { name: name.clone(), dtype: ElementType::F32, shape: var.dims().to_vec() });
-        contents.push(values.iter().flat_map(|v| v.to_le_bytes()).collect());
-    }
-    let mut content = |index: usize, out: &mut dyn Write| out.write_all(&contents[index]);
-    let path = folder.join(TORCH_FILE);
-    let mut file = BufWriter::new(File::create(&path).map_err(ModelError::io(&path))?);
-    stream_torch(&mut file, &tensors, &mut content).and_then(|()| file.flush()).map_err(ModelError::io(&path))?;
-    let path = folder.join(SAFETENSORS_FILE);
-    let mut file = BufWriter::new(File::create(&path).map_err(ModelError::io(&path))?);
-    stream_safetensors(&mut file, &tensors, metadata, &mut content)
-        .and_then(|()| file.flush())
-        .map_err(ModelError::io(&path))
+    write::both(folder, [TORCH_FILE, SAFETENSORS_FILE], prefix.parameters(), metadata)
 }

@@ -9,6 +9,7 @@ pub mod peft;
 mod prefix;
 mod site;
 mod slots;
+mod write;
 
 pub(crate) use checkpoint::refuse_as_base;
 pub use checkpoint::{PrefixFile, SAFETENSORS_FILE, TORCH_FILE, holds_only_prefix, write_prefix};

@@ -9,6 +9,7 @@ use super::prefix::{check, collapse, collapsed_metadata, values};
 use super::report::ExportReport;
 use super::target;
 use crate::adapter::{PrefixEncoder, PrefixFile};
+use crate::companions;
 use crate::config::GlmConfig;
 use crate::weights::{ElementType, NewTensor, WeightFolder, safetensors_metadata, stream_safetensors};
 use crate::{ModelError, Result};
@@ -22,7 +23,7 @@ const PREFIX: &str = "transformer.prefix_encoder.embedding.weight";
 const TOKENIZER: &str = "tokenizer.model";
 
 /// Writes the file `target`, which must be absent, reopens it and compares it bit for bit. `metadata` is the adapter's own
-/// and must name the base with `base_fingerprint`; `tokenizer` is the base's vocabulary file.
+/// and must name the base with `base_fingerprint`; `companions` is the base's folder with its vocabulary.
 ///
 /// # Errors
 /// When something needed is missing, a value is not finite, `target` is not free or the system refuses.
@@ -30,15 +31,16 @@ pub fn export_bundle(
     base: &GlmConfig,
     prefix: &PrefixEncoder,
     metadata: &BTreeMap<String, String>,
-    tokenizer: &Path,
+    companions: &Path,
     target: &Path,
 ) -> Result<ExportReport> {
     if !metadata.contains_key("base_fingerprint") {
         let reason = "the adapter does not say which base it was trained on (base_fingerprint)";
         return Err(ModelError::Setting(reason.into()));
     }
+    let tokenizer = companions::vocabulary(companions, base.variant.tokenizer_file(), "a bundle carries")?;
     let place = target::file(target)?;
-    let vocabulary = std::fs::read(tokenizer).map_err(ModelError::io(tokenizer))?;
+    let vocabulary = std::fs::read(&tokenizer).map_err(ModelError::io(&tokenizer))?;
     let collapsed = collapse(prefix)?;
     let mut metadata = collapsed_metadata(metadata);
     metadata.insert("format".into(), BUNDLE_FORMAT.into());

@@ -4,7 +4,8 @@ use super::report::ExportReport;
 use super::source::{TensorSource, dense_layout, main_type};
 use super::verify::{compare_from, rounding};
 use super::write::tensor_error;
-use super::{companions, config_json, target, write};
+use super::{config_json, target, write};
+use crate::companions;
 use crate::config::GlmConfig;
 use crate::glm::{Progress, layout};
 use crate::quant::DenseType;
@@ -71,7 +72,7 @@ pub fn write_folder(
         remarks.push("the tensors keep the different types that the base stores them in".to_string());
     }
     config_json::write(folder, config_json::exported(source.config(), main_type(&tensors), None))?;
-    let (copied, missing) = companions::copy(companions, folder)?;
+    let (copied, missing) = companions::copy_all(companions, folder)?;
     remarks.extend(missing);
     let shards = Shards::plan(tensors, options.format, options.shard_size);
     let (mut done, total) = (0, 2 * shards.bytes());

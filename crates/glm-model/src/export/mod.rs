@@ -6,7 +6,6 @@
 //! place, reopened, compared with its source, and only then given its name.
 
 mod bundle;
-mod companions;
 mod config_json;
 mod folder;
 mod gguf;
@@ -24,7 +23,7 @@ mod write;
 
 pub use bundle::{BUNDLE_FORMAT, Bundle, export_bundle};
 pub use folder::{FolderOptions, export_folder, write_folder};
-pub use gguf::{GgufOptions, GgufType, export_gguf};
+pub use gguf::{GGUF_MAGIC, GgufOptions, GgufSummary, GgufType, export_gguf};
 pub use lora::LoraDelta;
 pub use merged::{Merged, WeightDelta};
 pub use parameters::Parameters;
@@ -32,4 +31,5 @@ pub use prefix::{collapse, export_prefix};
 pub use quantized::export_quantized;
 pub use report::ExportReport;
 pub use source::{FolderSource, Packed, TensorSource};
+pub use target::folder as begin_folder;
 pub use tensor::SourceTensor;

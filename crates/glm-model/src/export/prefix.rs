@@ -2,8 +2,9 @@
 //! done exactly is to keep the keys and values in place of the network that makes them.
 
 use super::report::ExportReport;
-use super::{companions, config_json, target};
+use super::{config_json, target};
 use crate::adapter::{PrefixConfig, PrefixEncoder, PrefixFile, SAFETENSORS_FILE, write_prefix};
+use crate::companions;
 use crate::config::GlmConfig;
 use crate::ops::with_floats;
 use crate::{ModelError, Result};
@@ -50,7 +51,7 @@ pub fn export_prefix(
     raw.insert("pre_seq_len".into(), json!(collapsed.config().pre_seq_len));
     raw.insert("prefix_projection".into(), json!(false));
     config_json::write(place.path(), raw)?;
-    let (copied, remarks) = companions::copy(companions, place.path())?;
+    let (copied, remarks) = companions::copy_all(companions, place.path())?;
     write_prefix(place.path(), &collapsed, &collapsed_metadata(metadata))?;
     // The twin is preferred when both are there; each must hold the same.
     for file in [crate::adapter::TORCH_FILE, SAFETENSORS_FILE] {

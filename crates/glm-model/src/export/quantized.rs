@@ -6,7 +6,8 @@ use super::report::ExportReport;
 use super::source::{Packed, TensorSource, dense_layout, scale_name};
 use super::verify::{compare, largest, rounding};
 use super::write::tensor_error;
-use super::{companions, config_json, target, write};
+use super::{config_json, target, write};
+use crate::companions;
 use crate::config::GlmConfig;
 use crate::glm::{Progress, layout};
 use crate::quant::{RowInt4, RowInt8};
@@ -36,7 +37,7 @@ pub fn export_quantized(
     }
     let place = target::folder(target)?;
     config_json::write(place.path(), config_json::exported(source.config(), ElementType::F16, Some(bits)))?;
-    let (copied, mut remarks) = companions::copy(companions, place.path())?;
+    let (copied, mut remarks) = companions::copy_all(companions, place.path())?;
     if !copied.iter().any(|name| name == "quantization.py") {
         remarks.push(format!(
             "{} has no quantization.py, which Python programs need to load the weights",

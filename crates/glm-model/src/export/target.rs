@@ -1,12 +1,17 @@
 //! Where an export goes: a place that holds nothing yet.
 
-use crate::atomic::{AtomicDir, AtomicFile, parent};
+use crate::atomic::{AtomicDir, AtomicFile, parent, remove_leftovers_of};
 use crate::{ModelError, Result};
 use std::fs;
 use std::path::Path;
 
-/// Begins a folder that must be absent or empty; folders above it are made.
-pub(super) fn folder(target: &Path) -> Result<AtomicDir> {
+/// Begins a folder that must be absent or empty; folders above it are made. What killed exports to the same place have left
+/// beside it is removed.
+///
+/// # Errors
+/// When the place is not free or the system refuses.
+pub fn folder(target: &Path) -> Result<AtomicDir> {
+    remove_leftovers_of(target)?;
     if let Ok(found) = fs::symlink_metadata(target) {
         let empty = found.is_dir() && fs::read_dir(target).map_err(ModelError::io(target))?.next().is_none();
         if !empty {
@@ -17,8 +22,9 @@ pub(super) fn folder(target: &Path) -> Result<AtomicDir> {
     Ok(AtomicDir::create(target)?)
 }
 
-/// Begins a file that must be absent; folders above it are made.
+/// As [`folder`], a file that must be absent.
 pub(super) fn file(target: &Path) -> Result<AtomicFile> {
+    remove_leftovers_of(target)?;
     if fs::symlink_metadata(target).is_ok() {
         return Err(occupied(target));
     }

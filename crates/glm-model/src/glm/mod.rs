@@ -9,6 +9,7 @@ mod load;
 mod norm;
 mod param;
 mod pass;
+mod settled;
 mod trains;
 
 pub use block::Block;

@@ -38,6 +38,15 @@ impl ElementType {
         }
     }
 
+    /// Rounds values to what it can hold; other types than floats hold them as they are.
+    pub fn round(self, values: &mut [f32]) {
+        match self {
+            Self::F16 => values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32()),
+            Self::BF16 => values.iter_mut().for_each(|v| *v = bf16::from_f32(*v).to_f32()),
+            _ => {}
+        }
+    }
+
     /// Whether it is a floating-point type.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)

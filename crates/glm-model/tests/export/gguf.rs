@@ -140,3 +140,17 @@ fn models_that_llama_cpp_cannot_run_are_refused_by_name() {
     assert!(taken.unwrap_err().to_string().contains("never replaces anything"));
     assert_eq!(names(room.path()), ["base", "taken.gguf"], "something was left");
 }
+
+#[test]
+fn a_base_without_a_vocabulary_is_refused_with_what_it_is_for() {
+    let room = tempfile::tempdir().unwrap();
+    let base = base_with_files(room.path());
+    std::fs::remove_file(base.join("tokenizer.model")).unwrap();
+    let source = FolderSource::open(&base).unwrap();
+    let target = room.path().join("out.gguf");
+    let error = export_gguf(&source, &base, &target, &options(GgufType::F16), &mut quiet).unwrap_err().to_string();
+    for part in ["base/tokenizer.model", "there is no such file", "llama.cpp reads", "copy it there"] {
+        assert!(error.contains(part), "{part} is not in {error}");
+    }
+    assert_eq!(names(room.path()), ["base"]);
+}

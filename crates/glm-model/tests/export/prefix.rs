@@ -47,7 +47,7 @@ fn a_bundle_holds_all_but_the_base() {
     let prefix = PrefixEncoder::new(PrefixConfig::new(&base, 5, true), &mut Rng::new(3)).unwrap();
     let target = room.path().join("task.safetensors");
     let tokenizer = folder.join("tokenizer.model");
-    export_bundle(&base, &prefix, &metadata(), &tokenizer, &target).unwrap();
+    export_bundle(&base, &prefix, &metadata(), &folder, &target).unwrap();
     let bundle = Bundle::open(&target).unwrap();
     assert_eq!(bits(&bundle.prefix(&base).unwrap()), bits(&prefix));
     assert_eq!(bits(&collapse(&prefix).unwrap()), bits(&prefix));
@@ -60,7 +60,7 @@ fn a_bundle_holds_all_but_the_base() {
     assert_eq!(bundle.same_base("0123"), Ok(()));
     assert!(bundle.same_base("4567").unwrap_err().contains("trained on the base 0123"));
     let third = GlmConfig { variant: Variant::ChatGlm3, ..base.clone() };
-    export_bundle(&third, &prefix, &metadata(), &tokenizer, &room.path().join("third.safetensors")).unwrap();
+    export_bundle(&third, &prefix, &metadata(), &folder, &room.path().join("third.safetensors")).unwrap();
     assert_eq!(Bundle::open(&room.path().join("third.safetensors")).unwrap().base(), &third);
     let larger = GlmConfig { num_layers: base.num_layers + 1, ..base.clone() };
     assert!(bundle.prefix(&larger).unwrap_err().to_string().contains("trained on another base"));
@@ -80,8 +80,7 @@ fn broken_prefixes_and_files_that_are_no_bundles_are_refused() {
     let error = export_prefix(&base, &broken, &metadata(), &folder, &target).unwrap_err().to_string();
     assert!(error.contains("NaN at element 0"), "{error}");
     let whole = PrefixEncoder::new(config, &mut Rng::new(1)).unwrap();
-    let tokenizer = folder.join("tokenizer.model");
-    let error = export_bundle(&base, &whole, &BTreeMap::new(), &tokenizer, &target).unwrap_err().to_string();
+    let error = export_bundle(&base, &whole, &BTreeMap::new(), &folder, &target).unwrap_err().to_string();
     assert!(error.contains("base_fingerprint"), "{error}");
     assert_eq!(names(room.path()), ["base"]);
     for (path, expected) in [
@@ -92,10 +91,25 @@ fn broken_prefixes_and_files_that_are_no_bundles_are_refused() {
         let error = Bundle::open(&path).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    export_bundle(&base, &whole, &metadata(), &tokenizer, &target).unwrap();
+    export_bundle(&base, &whole, &metadata(), &folder, &target).unwrap();
     let bytes = std::fs::read(&target).unwrap();
     for length in (0..bytes.len()).step_by(bytes.len() / 40) {
         std::fs::write(room.path().join("cut"), &bytes[..length]).unwrap();
         assert!(Bundle::open(&room.path().join("cut")).is_err(), "{length} bytes were accepted");
     }
+}
+
+#[test]
+fn a_bundle_without_a_vocabulary_is_refused_with_what_it_is_for() {
+    let room = tempfile::tempdir().unwrap();
+    let folder = base_with_files(room.path());
+    std::fs::remove_file(folder.join("tokenizer.model")).unwrap();
+    let base = GlmConfig::read(&folder).unwrap();
+    let prefix = PrefixEncoder::new(PrefixConfig::new(&base, 2, false), &mut Rng::new(1)).unwrap();
+    let target = room.path().join("out");
+    let error = export_bundle(&base, &prefix, &metadata(), &folder, &target).unwrap_err().to_string();
+    for part in ["base/tokenizer.model", "there is no such file", "a bundle carries", "copy it there"] {
+        assert!(error.contains(part), "{part} is not in {error}");
+    }
+    assert_eq!(names(room.path()), ["base"]);
 }

@@ -3,4 +3,5 @@
 
 mod forward;
 mod quantized;
+mod settled;
 mod support;

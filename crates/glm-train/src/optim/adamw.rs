@@ -125,7 +125,7 @@ pub fn decays(name: &str, norms: Norms) -> bool {
 }
 
 /// What the moments are called, in the order in which they are written.
-const KINDS: [&str; 2] = ["exp_avg", "exp_avg_sq"];
+pub(crate) const KINDS: [&str; 2] = ["exp_avg", "exp_avg_sq"];
 
 struct Moments {
     name: String,

@@ -3,4 +3,5 @@
 mod adamw;
 mod update;
 
+pub(crate) use adamw::KINDS;
 pub use adamw::{AdamW, AdamWConfig, Norms, OptimError, ParamSlice, Step, decays};

@@ -1,13 +1,14 @@
 //! The one training loop.
 
 mod evaluate;
+mod identity;
 mod journal;
 mod observer;
 mod state;
 
 pub use evaluate::evaluate;
 pub use observer::{Observer, Plan, StepReport};
-pub use state::{STATE_FILE, TENSORS_FILE};
+pub use state::{STATE_FILE, TENSORS_FILE, TensorKind, moments, parameter, saved_step, tensor_kind};
 
 use crate::adapter::Adapter;
 use crate::clip::clip_grad_norm;
@@ -21,8 +22,9 @@ use crate::{atomic, memory};
 use candle_core::{Tensor, Var};
 use glm_data::{Batch, Rng, TrainRow, epoch_order};
 use glm_model::{Network, ops};
+use identity::Identity;
 use journal::Journal;
-use state::{Identity, Place};
+use state::Place;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

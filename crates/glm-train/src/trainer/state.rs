@@ -1,17 +1,15 @@
 //! What a checkpoint holds so that a resumed run goes on exactly: the trained tensors, the moments, the place in the
 //! data and the sums behind the next log entry. Random numbers need no state: each micro batch has a stream of its own.
 
-use super::Trainer;
-use crate::adapter::Adapter;
+use super::identity::Identity;
 use crate::atomic;
 use crate::error::{Result, TrainError};
-use crate::optim::AdamW;
+use crate::optim::{AdamW, KINDS};
 use candle_core::{Tensor, Var};
-use glm_model::adapter::LoraAdapter;
 use glm_model::ops;
 use glm_model::weights::{ElementType, NewTensor, WeightFolder, stream_safetensors};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -24,94 +22,6 @@ pub const TENSORS_FILE: &str = "training_state.safetensors";
 const PARAMETER: &str = "parameter.";
 /// Values that are turned into bytes at a time.
 const PART: usize = 1 << 16;
-
-/// What must be the same when a run goes on: otherwise its order of rows, its arithmetic or its meaning would change.
-/// The length of the run, and when it logs, evaluates and saves, may change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Identity {
-    /// Hash of the tokens and labels of all training rows, in order.
-    rows_hash: String,
-    /// Everything else: what it is called, and its value.
-    settings: BTreeMap<String, String>,
-}
-
-impl Identity {
-    /// The identity of a run.
-    pub fn new(trainer: &Trainer<'_>) -> Self {
-        let c = trainer.config;
-        let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        let mut eat = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
-        for row in trainer.rows {
-            eat(row.ids.len() as u64);
-            row.ids.iter().for_each(|id| eat(u64::from(*id)));
-            row.labels.iter().for_each(|label| eat(*label as u64));
-        }
-        let (dropout, own) = match trainer.adapter {
-            Adapter::Prefix { encoder, dropout } => {
-                let sizes = encoder.config();
-                let own = vec![
-                    ("--pre_seq_len", sizes.pre_seq_len.to_string()),
-                    ("--prefix_projection", sizes.prefix_projection.to_string()),
-                ];
-                (*dropout, own)
-            }
-            Adapter::Lora(adapter) => (0.0, lora_settings(adapter)),
-            Adapter::Full => (0.0, vec![("the weights that train", trainer.network.trains().to_string())]),
-        };
-        let settings = [
-            ("the base's fingerprint", trainer.network.fingerprint().to_owned()),
-            ("the form of the base's weights", trainer.network.scheme().to_string()),
-            ("the number of training rows", trainer.rows.len().to_string()),
-            ("--per_device_train_batch_size", c.per_device_train_batch_size.to_string()),
-            ("--gradient_accumulation_steps", c.gradient_accumulation_steps.to_string()),
-            ("--seed", c.seed.to_string()),
-            ("--data_seed", c.data_seed.map_or("that of --seed".into(), |seed| seed.to_string())),
-            ("--learning_rate", c.learning_rate.to_string()),
-            ("--lr_scheduler_type", format!("{:?}", c.lr_scheduler_type)),
-            ("--warmup_steps", c.warmup_steps.to_string()),
-            ("--warmup_ratio", c.warmup_ratio.to_string()),
-            ("--optim", format!("{:?}", c.optim)),
-            ("--weight_decay", c.weight_decay.to_string()),
-            ("--adam_beta1", c.adam_beta1.to_string()),
-            ("--adam_beta2", c.adam_beta2.to_string()),
-            ("--adam_epsilon", c.adam_epsilon.to_string()),
-            ("--max_grad_norm", c.max_grad_norm.to_string()),
-            ("--prefix_dropout", dropout.to_string()),
-        ];
-        let settings = settings.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { rows_hash: format!("{hash:016x}"), settings }
-    }
-
-    fn difference(&self, other: &Self) -> Option<String> {
-        for (name, now) in &other.settings {
-            match self.settings.get(name) {
-                Some(before) if before == now => {}
-                before => return Some(format!("{name} was {} and is {now} now", before.map_or("not known", |b| b))),
-            }
-        }
-        if let Some((name, before)) = self.settings.iter().find(|(name, _)| !other.settings.contains_key(*name)) {
-            return Some(format!("{name} was {before} and is not set now"));
-        }
-        (self.rows_hash != other.rows_hash)
-            .then(|| "the training rows, their lengths or their columns have changed".to_owned())
-    }
-}
-
-/// All that decides what a LoRA adapter computes and how it is trained.
-fn lora_settings(adapter: &LoraAdapter) -> Vec<(&'static str, String)> {
-    let config = adapter.config();
-    let targets: Vec<&str> = config.targets.iter().map(|site| site.name()).collect();
-    let layers = config.layers.as_ref().map_or("all".into(), |layers| format!("{layers:?}"));
-    vec![
-        ("--lora_rank", config.rank.to_string()),
-        ("--lora_alpha", config.alpha.to_string()),
-        ("--lora_dropout", config.dropout.to_string()),
-        ("--use_rslora", config.use_rslora.to_string()),
-        ("--lora_target", targets.join(",")),
-        ("the blocks with LoRA", layers),
-    ]
-}
 
 /// Place in the run after a completed optimizer step. Sums are kept as bits, so that no digit is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -178,7 +88,7 @@ pub fn save(
     let moments: Vec<(String, &[f32])> = optimizer.state().collect();
     let tensors: Vec<NewTensor> = parameters
         .iter()
-        .map(|(name, var)| new(format!("{PARAMETER}{name}"), var.elem_count()))
+        .map(|(name, var)| new(parameter(name), var.elem_count()))
         .chain(moments.iter().map(|(name, values)| new(name.clone(), values.len())))
         .collect();
     let mut content = |index: usize, out: &mut dyn Write| match parameters.get(index) {
@@ -214,30 +124,129 @@ pub fn load(folder: &Path, identity: &Identity, parameters: &[(String, Var)], op
     })?;
     let saved: Saved = serde_json::from_str(&text)
         .map_err(|e| resume(&path, format!("damaged: {e}. Remove this checkpoint to go on from the one before it")))?;
-    if let Some(difference) = saved.identity.difference(identity) {
-        let advice = "Resume with what the run began with, or start a new run in another --output_dir";
-        return Err(resume(folder, format!("cannot go on from here: {difference}. {advice}")));
+    if let Some(refusal) = saved.identity.refusal(identity) {
+        return Err(resume(folder, refusal));
     }
     let path = folder.join(TENSORS_FILE);
     let damaged = |reason: String| {
         resume(&path, format!("damaged: {reason}. Remove this checkpoint to go on from the one before it"))
     };
     let tensors = WeightFolder::open(&path).map_err(|e| damaged(e.to_string()))?;
+    // Everything is checked before anything is set: a run that is refused is left as it was.
+    let mut superfluous: BTreeSet<&str> = tensors.names().filter(|name| name.starts_with(PARAMETER)).collect();
+    for (name, var) in parameters {
+        let (name, len) = (parameter(name), var.elem_count());
+        if tensors.get(&name).is_none_or(|t| t.dtype != ElementType::F32 || t.len() != len) {
+            return Err(damaged(format!("{name} is missing or not {len} f32")));
+        }
+        superfluous.remove(name.as_str());
+    }
+    if let Some(name) = superfluous.first() {
+        return Err(damaged(format!("{name} does not train in this run")));
+    }
+    if let Some(name) = tensors.names().find(|name| tensors.get(name).is_none_or(|t| t.dtype != ElementType::F32)) {
+        return Err(damaged(format!("{name} is not f32")));
+    }
     let read = |name: &str, values: &mut [f32]| -> Result<()> {
-        let tensor = tensors.get(name).filter(|t| t.dtype == ElementType::F32 && t.len() == values.len());
-        let tensor = tensor.ok_or_else(|| damaged(format!("{name} is missing or not {} f32", values.len())))?;
+        let tensor = tensors.get(name).ok_or_else(|| damaged(format!("{name} is missing")))?;
         let (floats, _) = tensor.data.as_chunks::<4>();
         values.iter_mut().zip(floats).for_each(|(v, b)| *v = f32::from_le_bytes(*b));
         tensors.release(name);
         Ok(())
     };
-    for (name, var) in parameters {
-        let mut values = vec![0.0; var.elem_count()];
-        read(&format!("{PARAMETER}{name}"), &mut values)?;
-        var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?;
-    }
     let moments = tensors.names().filter(|name| !name.starts_with(PARAMETER));
     let lengths = moments.map(|name| (name, tensors.get(name).map_or(0, |t| t.len())));
     optimizer.load_state(saved.place.step, lengths, read)?;
+    for (name, var) in parameters {
+        let mut values = vec![0.0; var.elem_count()];
+        read(&parameter(name), &mut values)?;
+        var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?;
+    }
     Ok(saved.place)
+}
+
+/// Optimizer steps that the run of a checkpoint folder had done.
+///
+/// # Errors
+/// When its small file cannot be read.
+pub fn saved_step(folder: &Path) -> Result<u64> {
+    let path = folder.join(STATE_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|e| resume(&path, e.to_string()))?;
+    let saved: Saved = serde_json::from_str(&text).map_err(|e| resume(&path, format!("damaged: {e}")))?;
+    Ok(saved.place.step)
+}
+
+/// What a tensor of [`TENSORS_FILE`] is, and which tensor it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TensorKind<'a> {
+    /// A trained tensor.
+    Parameter(&'a str),
+    /// A moment of its optimizer.
+    Moment(&'a str),
+}
+
+/// What the tensor `name` of [`TENSORS_FILE`] is; `None`: none of a training state.
+pub fn tensor_kind(name: &str) -> Option<TensorKind<'_>> {
+    let moment = |kind: &&str| name.strip_prefix(kind)?.strip_prefix('.');
+    let parameter = name.strip_prefix(PARAMETER).map(TensorKind::Parameter);
+    parameter.or_else(|| KINDS.iter().find_map(moment).map(TensorKind::Moment))
+}
+
+/// Name of the trained tensor `of` in [`TENSORS_FILE`].
+pub fn parameter(of: &str) -> String {
+    format!("{PARAMETER}{of}")
+}
+
+/// Names of its moments there.
+pub fn moments(of: &str) -> [String; 2] {
+    KINDS.map(|kind| format!("{kind}.{of}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TrainConfig;
+    use crate::optim::AdamWConfig;
+
+    fn optimizer(parameters: &[(String, Var)]) -> AdamW {
+        let sizes = parameters.iter().map(|(name, var)| (name.as_str(), var.elem_count()));
+        AdamW::new(AdamWConfig::from(&TrainConfig::default()), sizes)
+    }
+
+    fn parameters(value: f32) -> Vec<(String, Var)> {
+        let var = |len: usize| Var::from_vec(vec![value; len], len, &candle_core::Device::Cpu).unwrap();
+        vec![("a".into(), var(2)), ("b".into(), var(3))]
+    }
+
+    #[test]
+    fn a_damaged_state_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (identity, saved) = (Identity::default(), parameters(2.0));
+        save(folder.path(), &identity, Place { step: 7, ..Place::default() }, &saved, &optimizer(&saved)).unwrap();
+        let whole = std::fs::read(folder.path().join(TENSORS_FILE)).unwrap();
+        // Names in the header, changed at the same length: what is checked last is missing, or something is too much.
+        for (from, to) in [
+            ("exp_avg_sq.b", "exp_avg_sq.c"),
+            ("exp_avg.a", "exp_avg.c"),
+            ("parameter.b", "parameter.c"),
+            ("exp_avg.b", "parameter"),
+        ] {
+            let mut bytes = whole.clone();
+            let at = bytes.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            std::fs::write(folder.path().join(TENSORS_FILE), bytes).unwrap();
+            let now = parameters(1.0);
+            let mut adamw = optimizer(&now);
+            assert!(load(folder.path(), &identity, &now, &mut adamw).is_err(), "{from} → {to}");
+            for (name, var) in &now {
+                assert!(var.to_vec1::<f32>().unwrap().iter().all(|v| *v == 1.0), "{name} after {from} → {to}");
+            }
+            assert_eq!(adamw.steps_done(), 0);
+        }
+        std::fs::write(folder.path().join(TENSORS_FILE), whole).unwrap();
+        let now = parameters(1.0);
+        assert_eq!(load(folder.path(), &identity, &now, &mut optimizer(&now)).unwrap().step, 7);
+        assert!(now.iter().all(|(_, var)| var.to_vec1::<f32>().unwrap().iter().all(|v| *v == 2.0)));
+        assert_eq!(saved_step(folder.path()).unwrap(), 7);
+    }
 }

@@ -1,7 +1,9 @@
 use std::fs;
 use std::path::Path;
 
-use glm_train::atomic::{AtomicDir, remove_dir, remove_leftovers, write_file, write_file_with};
+use glm_train::atomic::{
+    AtomicDir, AtomicFile, remove_dir, remove_leftovers, remove_leftovers_of, write_file, write_file_with,
+};
 
 /// Names in a folder, sorted.
 fn names(dir: &Path) -> Vec<String> {
@@ -72,11 +74,42 @@ fn an_abandoned_folder_goes_away() {
     assert!(names(dir.path()).is_empty());
 }
 
-/// Writes like a process that is killed: destructors do not run.
+/// What a process leaves that is killed: destructors do not run, and its locks are gone.
 fn killed_while_writing(target: &Path) {
-    let folder = AtomicDir::create(target).unwrap();
-    fs::write(folder.path().join("half"), b"1").unwrap();
-    std::mem::forget(folder);
+    let name = format!(".{}.tmp-4711-9", target.file_name().unwrap().to_str().unwrap());
+    let folder = target.with_file_name(name);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("half"), b"1").unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_living_process_writes_is_no_leftover() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, file) = (dir.path().join("checkpoint-5"), dir.path().join("model.gguf"));
+    killed_while_writing(&folder);
+    let (folder, file) = (AtomicDir::create(&folder).unwrap(), AtomicFile::create(&file).unwrap());
+    fs::write(folder.path().join("a"), b"1").unwrap();
+    assert_eq!(remove_leftovers(dir.path()).unwrap().len(), 1);
+    file.write(|out| out.write_all(b"whole")).unwrap();
+    assert_eq!(fs::read(file.path()).unwrap(), b"whole");
+    file.commit().unwrap();
+    folder.commit().unwrap();
+    assert_eq!(names(dir.path()), ["checkpoint-5", "model.gguf"]);
+}
+
+#[test]
+fn leftovers_of_one_place_are_told_from_those_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("out");
+    for name in ["out", "other", "out.old"] {
+        killed_while_writing(&dir.path().join(name));
+    }
+    fs::write(dir.path().join(".out.tmp-1-0"), b"").unwrap();
+    assert_eq!(remove_leftovers_of(&place).unwrap().len(), 2);
+    assert_eq!(names(dir.path()), [".other.tmp-4711-9", ".out.old.tmp-4711-9"]);
+    assert!(remove_leftovers_of(Path::new("/")).unwrap().is_empty());
+    assert!(remove_leftovers_of(&dir.path().join("absent/out")).unwrap().is_empty());
 }
 
 #[test]

@@ -11,20 +11,11 @@ use super::base::Loaded;
 use crate::config::RunConfig;
 use anyhow::Context;
 use glm_model::adapter::{TORCH_FILE, peft, write_lora, write_prefix};
+use glm_model::companions;
 use glm_train::{Adapter, TrainError, run_dir, trainer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Files of the base folder that belong to its tokenizer.
-const TOKENIZER_FILES: [&str; 6] = [
-    "tokenizer.model",
-    "ice_text.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "tokenization_chatglm.py",
-    "tokenizer.json",
-];
 
 /// The file without which a checkpoint is not complete.
 pub fn main_file(adapter: &Adapter) -> &'static str {
@@ -82,13 +73,7 @@ impl<'a> CheckpointWriter<'a> {
             // Its own tokenizer files are written with it.
             Adapter::Full => return full::write(self.base, folder),
         }
-        for name in TOKENIZER_FILES {
-            let from = self.base.folder.join(name);
-            if from.is_file() {
-                let to = folder.join(name);
-                std::fs::copy(&from, &to).map_err(io(to))?;
-            }
-        }
+        companions::copy(&self.base.folder, folder, companions::is_tokenizer)?;
         Ok(())
     }
 

@@ -86,14 +86,16 @@ impl Distance {
         sums.rooted()
     }
 
-    /// Tensor by tensor, so that a large model is never held twice.
+    /// Tensor by tensor, so that a large model is never held twice. What the base loses by the checkpoint's types is not
+    /// learned, so it is rounded to them first.
     fn of_files(before: &Path, after: &Path) -> anyhow::Result<Self> {
         let (before, after) = (WeightFolder::open(before)?, WeightFolder::open(after)?);
         let mut sums = Self::default();
         for name in after.names() {
             let old = before.get(name).and_then(|tensor| tensor.all_f32());
-            let new = after.get(name).and_then(|tensor| tensor.all_f32());
-            if let (Some(old), Some(new)) = (old, new) {
+            let new = after.get(name).and_then(|tensor| Some((tensor.dtype, tensor.all_f32()?)));
+            if let (Some(mut old), Some((dtype, new))) = (old, new) {
+                dtype.round(&mut old);
                 sums.add(&old, &new);
             }
             before.release(name);

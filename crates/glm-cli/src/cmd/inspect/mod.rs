@@ -1,11 +1,13 @@
 //! `glmtune inspect`: what a folder or a file holds, and whether it is whole.
 
 mod base;
+mod gguf;
 mod lora;
 mod prefix;
 pub mod report;
 mod run_folder;
 pub mod tensors;
+mod training_state;
 mod vocabulary;
 
 use std::io::ErrorKind;
@@ -71,8 +73,14 @@ fn file(path: &Path, report: &mut Report) -> anyhow::Result<()> {
     if path.extension().is_some_and(|ending| ending == "model") {
         return vocabulary::show(path, report);
     }
+    if gguf::is_one(path) {
+        return gguf::show(path, report);
+    }
     let weights = WeightFolder::open(path)?;
-    if adapter::holds_only_prefix(&weights) {
+    // Before the prefix, whose names stand in its state, too.
+    if training_state::is_one(&weights) {
+        training_state::show(path, &weights, report)
+    } else if adapter::holds_only_prefix(&weights) {
         prefix::show(path, &weights, report)
     } else if lora::is_one(&weights) {
         lora::show(path, path, report)

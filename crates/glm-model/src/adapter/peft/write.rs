@@ -4,13 +4,11 @@ use super::file::METADATA_KEY;
 use super::{CONFIG_FILE, SAFETENSORS_FILE, TORCH_FILE};
 use crate::adapter::lora::{LoraAdapter, LoraInit};
 use crate::adapter::site::Site;
+use crate::adapter::write;
 use crate::config::GlmConfig;
-use crate::weights::{ElementType, NewTensor, stream_safetensors, stream_torch};
 use crate::{ModelError, Result};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Writes `adapter_config.json`, `adapter_model.bin` (for old releases of peft) and `adapter_model.safetensors` into
@@ -26,31 +24,12 @@ pub fn write_lora(
     base_name: &str,
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
-    let (mut tensors, mut contents): (Vec<NewTensor>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
-    for (name, var) in adapter.parameters() {
-        let values = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(ModelError::Setting(format!("{name} holds {} at element {at}; it is not saved", values[at])));
-        }
-        tensors.push(NewTensor { name: name.clone(), dtype: ElementType::F32, shape: var.dims().to_vec() });
-        contents.push(values.iter().flat_map(|v| v.to_le_bytes()).collect());
-    }
-    let mut content = |index: usize, out: &mut dyn Write| out.write_all(&contents[index]);
-    let path = folder.join(TORCH_FILE);
-    let mut file = BufWriter::new(File::create(&path).map_err(ModelError::io(&path))?);
-    stream_torch(&mut file, &tensors, &mut content).and_then(|()| file.flush()).map_err(ModelError::io(&path))?;
-
     let mut metadata = metadata.clone();
     let settings = serde_json::to_string(adapter.config()).map_err(|e| ModelError::Setting(e.to_string()))?;
     metadata.insert(METADATA_KEY.into(), settings);
     // Hugging Face's loaders ask for it.
     metadata.insert("format".into(), "pt".into());
-    let path = folder.join(SAFETENSORS_FILE);
-    let mut file = BufWriter::new(File::create(&path).map_err(ModelError::io(&path))?);
-    stream_safetensors(&mut file, &tensors, &metadata, &mut content)
-        .and_then(|()| file.flush())
-        .map_err(ModelError::io(&path))?;
-
+    write::both(folder, [TORCH_FILE, SAFETENSORS_FILE], adapter.parameters(), &metadata)?;
     let path = folder.join(CONFIG_FILE);
     let text = serde_json::to_string_pretty(&config(adapter, base, base_name))
         .map_err(|e| ModelError::Setting(e.to_string()))?;

@@ -2,12 +2,14 @@
 
 mod chat_template;
 mod file;
+mod header;
 mod metadata;
 mod tensors;
 mod types;
 mod verify;
 mod vocabulary;
 
+pub use header::{GGUF_MAGIC, GgufSummary};
 pub use types::GgufType;
 
 use super::report::ExportReport;

@@ -1,7 +1,7 @@
 //! The vocabulary of a ChatGLM2 or ChatGLM3 folder as llama.cpp wants it: every row of the embedding has a text, a score
 //! and a type.
 
-use crate::{GlmConfig, ModelError, Result};
+use crate::{GlmConfig, ModelError, Result, companions};
 use glm_data::{Tokenizer, Variant};
 use sentencepiece_model::SentencePieceModel;
 use std::collections::HashSet;
@@ -31,7 +31,7 @@ pub(super) struct Vocabulary {
 
 /// Reads the `tokenizer.model` of a folder.
 pub(super) fn read(folder: &Path, config: &GlmConfig) -> Result<Vocabulary> {
-    let path = folder.join(FILE);
+    let path = companions::vocabulary(folder, FILE, "llama.cpp reads from the exported file")?;
     let bytes = std::fs::read(&path).map_err(ModelError::io(&path))?;
     // The tokenizer's own checks keep out files of other models.
     let tokenizer =
