@@ -21,12 +21,12 @@ impl RunConfig {
     pub fn preflight(&self) -> Result<(), UsageError> {
         model(&self.base, self.adapter.as_ref())?;
         if let Some(Resume::Path(checkpoint)) = &self.resume {
-            present("resume_from_checkpoint", checkpoint)?;
+            present("--resume_from_checkpoint", checkpoint)?;
         }
         for (used, name, file) in [
-            (self.do_train, "train_file", &self.files.train),
-            (self.do_eval, "validation_file", &self.files.validation),
-            (self.do_predict, "test_file", &self.files.test),
+            (self.do_train, "--train_file", &self.files.train),
+            (self.do_eval, "--validation_file", &self.files.validation),
+            (self.do_predict, "--test_file", &self.files.test),
         ] {
             if let (true, Some(file)) = (used, file) {
                 present(name, file)?;
@@ -51,8 +51,8 @@ impl ChatSettings {
 
 fn model(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> Result<(), UsageError> {
     base_folder(&base.path)?;
-    match adapter.and_then(|adapter| Some((adapter.flag(), adapter.init_from()?))) {
-        Some((flag, files)) => present(flag, files),
+    match adapter.and_then(AdapterConfig::origin) {
+        Some(files) => present(files.place(), files.path()),
         None => Ok(()),
     }
 }
@@ -74,8 +74,8 @@ fn base_folder(path: &Path) -> Result<(), UsageError> {
 fn present(name: &str, path: &Path) -> Result<(), UsageError> {
     match path.try_exists() {
         Ok(true) => Ok(()),
-        Ok(false) => refuse!("--{name} {}: there is no such file or folder", path.display()),
-        Err(error) => refuse!("--{name} {}: {error}", path.display()),
+        Ok(false) => refuse!("{name} {}: there is no such file or folder", path.display()),
+        Err(error) => refuse!("{name} {}: {error}", path.display()),
     }
 }
 

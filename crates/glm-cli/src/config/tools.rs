@@ -8,7 +8,10 @@ use glm_model::DenseType;
 use glm_model::export::GgufType;
 
 use super::base::BaseConfig;
+use super::origin::Origin;
 use super::resolve::data;
+use crate::args::keys::KeySet;
+use crate::args::model::ModelArgs;
 use crate::args::sources::Given;
 use crate::args::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use crate::args::types::{ExportForm, FileFormat};
@@ -20,7 +23,7 @@ pub struct ExportSettings {
     /// The base.
     pub base: BaseConfig,
     /// The adapter; `None`: the base itself.
-    pub adapter: Option<PathBuf>,
+    pub adapter: Option<Origin>,
     /// What to write.
     pub to: ExportForm,
     /// Where.
@@ -73,7 +76,7 @@ impl ExportSettings {
                 refuse!("{} has no effect on an export; leave it out", given.place(name));
             }
         }
-        let adapter = keys.adapter.clone().or_else(|| given.keys.model.ptuning_checkpoint.clone());
+        let adapter = adapter(given, keys.adapter.as_ref(), &given.keys.model);
         let settings = Self {
             base,
             adapter,
@@ -88,13 +91,19 @@ impl ExportSettings {
     }
 }
 
+/// The adapter, and the flag that named it.
+fn adapter<K: KeySet>(given: &Given<K>, any: Option<&PathBuf>, model: &ModelArgs) -> Option<Origin> {
+    let prefix = || Some(Origin::new(model.ptuning_checkpoint.as_ref()?, given.place("ptuning_checkpoint")));
+    any.map(|path| Origin::new(path, given.place("adapter"))).or_else(prefix)
+}
+
 /// Settings of `verify-adapter`.
 #[derive(Debug, Clone)]
 pub struct VerifySettings {
     /// The base.
     pub base: BaseConfig,
     /// The adapter.
-    pub adapter: PathBuf,
+    pub adapter: Origin,
     /// Rows to answer.
     pub file: PathBuf,
     /// How many.
@@ -117,7 +126,7 @@ impl VerifySettings {
         given.check_status(&mut remarks)?;
         let keys = &given.keys;
         let base = BaseConfig::new(given, &keys.model, &keys.base)?;
-        let Some(adapter) = keys.verify.adapter.clone().or_else(|| keys.model.ptuning_checkpoint.clone()) else {
+        let Some(adapter) = adapter(given, keys.verify.adapter.as_ref(), &keys.model) else {
             refuse!("--adapter is missing: give the folder or file of a trained adapter");
         };
         let Some(file) = keys.data.test_file.clone() else {

@@ -98,7 +98,7 @@ impl Trainer<'_> {
             let (step, total) = (run.place.step, length.total_steps);
             if step > total {
                 let reason = format!("it stands at step {step}, past the {total} steps of this run; raise --max_steps");
-                return Err(TrainError::Resume { path: checkpoint.to_path_buf(), reason });
+                return Err(TrainError::OtherRun { path: checkpoint.to_path_buf(), reason });
             }
             let here = checkpoint_path(self.output_dir, run.place.step);
             let same = matches!((checkpoint.canonicalize(), here.canonicalize()), (Ok(a), Ok(b)) if a == b);

@@ -216,7 +216,8 @@ pub fn load(folder: &Path, identity: &Identity, parameters: &[(String, Var)], op
         .map_err(|e| resume(&path, format!("damaged: {e}. Remove this checkpoint to go on from the one before it")))?;
     if let Some(difference) = saved.identity.difference(identity) {
         let advice = "Resume with what the run began with, or start a new run in another --output_dir";
-        return Err(resume(folder, format!("cannot go on from here: {difference}. {advice}")));
+        let reason = format!("cannot go on from here: {difference}. {advice}");
+        return Err(TrainError::OtherRun { path: folder.to_path_buf(), reason });
     }
     let path = folder.join(TENSORS_FILE);
     let damaged = |reason: String| {
