@@ -73,11 +73,13 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::DataCheck(file, given) => {
             let (settings, remarks) = DataCheckSettings::resolve(file, &given)?;
             show(&remarks);
+            settings.preflight()?;
             cmd::data::check(settings)
         }
         Verb::DataConvert(from, into, given) => {
             let (settings, remarks) = DataConvertSettings::resolve(from, into, &given)?;
             show(&remarks);
+            settings.preflight()?;
             cmd::data::convert_file(settings)
         }
         Verb::Chat(given) => {

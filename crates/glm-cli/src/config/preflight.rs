@@ -6,6 +6,7 @@ use super::adapter::AdapterConfig;
 use super::base::BaseConfig;
 use super::chat::ChatSettings;
 use super::run::RunConfig;
+use super::tools::{DataCheckSettings, DataConvertSettings};
 use crate::args::types::Resume;
 use crate::args::usage::{UsageError, refuse};
 use crate::hub::{HubName, no_such_folder};
@@ -46,6 +47,39 @@ impl ChatSettings {
     /// Names the key, the path and what to do.
     pub fn preflight(&self) -> Result<(), UsageError> {
         model(&self.base, self.adapter.as_ref())
+    }
+}
+
+impl DataCheckSettings {
+    /// Checks that the file is there before anything is downloaded, and the folder of the base.
+    ///
+    /// # Errors
+    /// Names the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        rows(&self.file)?;
+        self.base.as_ref().map_or(Ok(()), |base| base_folder(&base.path))
+    }
+}
+
+impl DataConvertSettings {
+    /// Checks that the one file is there and the other is not.
+    ///
+    /// # Errors
+    /// Names the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        rows(&self.from)?;
+        if self.into.exists() {
+            refuse!("{}: it exists already; give another file, for nothing is replaced", self.into.display());
+        }
+        Ok(())
+    }
+}
+
+fn rows(file: &Path) -> Result<(), UsageError> {
+    match file.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => refuse!("{}: there is no such file; give a json, jsonl or csv file of rows", file.display()),
+        Err(error) => refuse!("{}: {error}", file.display()),
     }
 }
 

@@ -10,7 +10,7 @@ use glm_model::export::GgufType;
 use super::base::BaseConfig;
 use super::origin::Origin;
 use super::resolve::data;
-use crate::args::keys::KeySet;
+use crate::args::keys::{Key, KeySet, Status};
 use crate::args::model::ModelArgs;
 use crate::args::sources::Given;
 use crate::args::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
@@ -155,10 +155,12 @@ impl VerifySettings {
 pub struct DataCheckSettings {
     /// The file.
     pub file: PathBuf,
-    /// The base whose vocabulary and prompts count.
-    pub base: BaseConfig,
+    /// The base whose vocabulary and prompts count; `None`: what can be said without one.
+    pub base: Option<BaseConfig>,
     /// How rows become samples.
     pub data: DataConfig,
+    /// Rows to look at; `None`: all.
+    pub rows: Option<usize>,
     /// Print json.
     pub json: bool,
     /// Samples shown token by token.
@@ -176,10 +178,16 @@ impl DataCheckSettings {
         let mut remarks = Vec::new();
         given.check_status(&mut remarks)?;
         let keys = &given.keys;
+        let base = keys.model.model_name_or_path.is_some();
+        if !base && given.has("show") {
+            let place = given.place("show");
+            remarks.push(Remark::Note(format!("{place} has no effect without --model_name_or_path: tokens are shown")));
+        }
         let settings = Self {
             file,
-            base: BaseConfig::new(given, &keys.model, &keys.base)?,
+            base: base.then(|| BaseConfig::new(given, &keys.model, &keys.base)).transpose()?,
             data: data(given, &keys.data, &keys.our_data)?,
+            rows: keys.data.max_train_samples,
             json: keys.check.json,
             show: keys.check.show,
             list: keys.check.list,
@@ -199,13 +207,28 @@ pub struct DataConvertSettings {
     pub to: ConvertTo,
     /// How rows are read.
     pub data: DataConfig,
+    /// Rows to convert, from the start of the file; `None`: all.
+    pub rows: Option<usize>,
 }
+
+/// The keys that a conversion obeys: what tells how rows are read, and how many.
+const OF_CONVERSIONS: [&str; 9] = [
+    "to",
+    "prompt_column",
+    "response_column",
+    "history_column",
+    "max_train_samples",
+    "compat",
+    "lenient",
+    "data_format",
+    "alpaca_join",
+];
 
 impl DataConvertSettings {
     /// Resolves the keys.
     ///
     /// # Errors
-    /// Names the key that is out of range.
+    /// Names the key that is out of range, or that a conversion must not follow.
     pub fn resolve(
         from: PathBuf,
         into: PathBuf,
@@ -214,7 +237,18 @@ impl DataConvertSettings {
         let mut remarks = Vec::new();
         given.check_status(&mut remarks)?;
         let keys = &given.keys;
+        if given.has("source_prefix") {
+            refuse!(
+                "{} does not go with a conversion: training adds it to every prompt, and would add it again",
+                given.place("source_prefix")
+            );
+        }
+        let used = |key: &Key| key.status == Status::Used && !OF_CONVERSIONS.contains(&key.name);
+        for key in DataConvertKeys::keys().into_iter().filter(|key| used(key) && given.has(key.name)) {
+            let place = given.place(key.name);
+            remarks.push(Remark::Note(format!("{place} has no effect on a conversion: rows are written whole")));
+        }
         let data = data(given, &keys.data, &keys.our_data)?;
-        Ok((Self { from, into, to: keys.convert.to, data }, remarks))
+        Ok((Self { from, into, to: keys.convert.to, data, rows: keys.data.max_train_samples }, remarks))
     }
 }
