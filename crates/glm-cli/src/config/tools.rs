@@ -126,6 +126,7 @@ impl VerifySettings {
         given.check_status(&mut remarks)?;
         let keys = &given.keys;
         let base = BaseConfig::new(given, &keys.model, &keys.base)?;
+        base.remark(given, &mut remarks);
         let Some(adapter) = adapter(given, keys.verify.adapter.as_ref(), &keys.model) else {
             refuse!("--adapter is missing: give the folder or file of a trained adapter");
         };
