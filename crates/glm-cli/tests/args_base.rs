@@ -59,3 +59,38 @@ fn flags_that_do_not_fit_an_adapter_name_the_flag_that_was_given_once() {
         assert!(said.contains("error: --adapter: empty") && !said.contains("--init_from"), "{said}");
     }
 }
+
+#[test]
+fn an_adapter_given_as_the_base_is_recognised() {
+    let world = World::new();
+    world.ok(&format!("{TRAIN} --output_dir prefix --pre_seq_len 4"));
+    world.ok(&format!("{TRAIN} --output_dir lora --method lora"));
+    let named = world.json("lora/checkpoint-1/adapter_config.json")["base_model_name_or_path"].clone();
+    let base = named.as_str().filter(|name| !name.is_empty()).unwrap_or("BASE");
+    let lora = format!("give --model_name_or_path {base} --lora_checkpoint lora/checkpoint-1");
+    let prefix = "give --model_name_or_path BASE --ptuning_checkpoint prefix/checkpoint-1";
+    for verb in
+        ["chat", "evaluate --test_file dev.json --output_dir no", "plan --train_file train.json --pre_seq_len 4"]
+    {
+        let said = |run: &str| format!("--model_name_or_path {run}/checkpoint-1: it holds a");
+        world.refused(
+            &format!("{verb} --model_name_or_path lora/checkpoint-1"),
+            &[&said("lora"), "LoRA adapter", &lora],
+        );
+        world.refused(&format!("{verb} --model_name_or_path prefix/checkpoint-1"), &[&said("prefix"), prefix]);
+    }
+    // As peft alone writes it, trained on a model of the hub; and a name that is meant for the terminal.
+    for (name, shown) in [("THUDM/chatglm2-6b", "THUDM/chatglm2-6b"), ("\u{1b}[2J", "BASE"), ("", "BASE")] {
+        let config = serde_json::json!({"peft_type": "LORA", "base_model_name_or_path": name});
+        let folder = world.path("peft");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("adapter_config.json"), config.to_string()).unwrap();
+        std::fs::copy(
+            world.path("lora/checkpoint-1/adapter_model.safetensors"),
+            folder.join("adapter_model.safetensors"),
+        )
+        .unwrap();
+        let lora = format!("give --model_name_or_path {shown} --lora_checkpoint peft");
+        world.refused("chat --model_name_or_path peft", &[&lora]);
+    }
+}

@@ -211,3 +211,19 @@ fn other_files_and_nothing_at_all() {
     fs::write(folder.path().join("page.bin"), "<html></html>").expect("writable");
     broken(&folder.path().join("page.bin"), &["web page"]);
 }
+
+#[test]
+fn the_vocabulary_of_chatglm_6b_alone_names_what_is_assumed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("ice_text.model");
+    fs::copy(fixture("glm1-tokenizer/ice_text.model"), &path).expect("writable");
+    let tokens = |text: &str| -> usize {
+        fact(text, "tokens").split(' ').next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    };
+    let alone = sound(&path);
+    assert!(fact(&alone, "image tokens").starts_with("20000 of them, assumed"), "{alone}");
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"num_image_tokens": 0}"#).expect("writable");
+    let told = sound(&path);
+    assert!(!told.contains("assumed"), "{told}");
+    assert_eq!(tokens(&alone), tokens(&told) + 20_000);
+}

@@ -1,6 +1,7 @@
 //! Loading what every verb starts from: base, vocabulary and adapter.
 
 use super::adapter::{self, Opened};
+use super::not_base::refuse_adapter;
 use crate::args::types::BaseDtype;
 use crate::args::usage::{UsageError, of_setting, refuse};
 use crate::config::adapter::AdapterConfig;
@@ -49,6 +50,7 @@ pub struct Prepared<'a> {
 /// Names the file, what was expected, what was found and what to do.
 pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Result<Prepared<'a>> {
     let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
+    refuse_adapter(&folder)?;
     let config = GlmConfig::read(&folder)?;
     let tokenizer = tokenizer(&folder, &config)?;
     let trains = adapter.map_or(Trains::Nothing, AdapterConfig::trains);
