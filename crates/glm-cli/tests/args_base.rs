@@ -72,7 +72,7 @@ fn an_adapter_given_as_the_base_is_recognised() {
     for verb in
         ["chat", "evaluate --test_file dev.json --output_dir no", "plan --train_file train.json --pre_seq_len 4"]
     {
-        let said = |run: &str| format!("--model_name_or_path {run}/checkpoint-1: it holds a");
+        let said = |run: &str| format!("--model_name_or_path {run}/checkpoint-1: it holds only a");
         world.refused(
             &format!("{verb} --model_name_or_path lora/checkpoint-1"),
             &[&said("lora"), "LoRA adapter", &lora],

@@ -18,7 +18,7 @@ pub fn refuse_adapter(folder: &Path) -> Result<(), UsageError> {
     let Some((kind, flag)) = adapter_in(folder) else { return Ok(()) };
     let (shown, base) = (folder.display(), base_of(folder).unwrap_or_else(|| "BASE".into()));
     refuse!(
-        "--model_name_or_path {shown}: it holds {kind}, which works on a base: give --model_name_or_path {base} {flag} {shown}"
+        "--model_name_or_path {shown}: it holds only {kind}, which works on a base: give --model_name_or_path {base} {flag} {shown}"
     )
 }
 
