@@ -3,20 +3,16 @@
 mod args;
 mod cmd;
 mod config;
+mod exit;
 mod hub;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::usage::{Remark, UsageError};
+use args::usage::Remark;
 use args::{Stop, Verb};
 use config::tools::{DataCheckSettings, DataConvertSettings, ExportSettings, VerifySettings};
 use config::{ChatSettings, DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
-
-/// Exit code of a run that failed.
-const FAILED: u8 = 1;
-/// Exit code of a mistake in flags or configuration files.
-const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let verb = match args::parse(std::env::args_os()) {
@@ -24,7 +20,7 @@ fn main() -> ExitCode {
         Err(Stop::Clap(error)) => {
             // Help that cannot be printed, for example into a closed pipe, is no mistake of the user's.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
         }
         Err(Stop::Usage(error)) => return fail(&error.into()),
     };
@@ -43,7 +39,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         }
     }
     eprintln!("error: {text}");
-    ExitCode::from(if error.is::<UsageError>() { USAGE } else { FAILED })
+    ExitCode::from(exit::code(error))
 }
 
 fn run(verb: Verb) -> anyhow::Result<()> {
@@ -77,11 +73,13 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::DataCheck(file, given) => {
             let (settings, remarks) = DataCheckSettings::resolve(file, &given)?;
             show(&remarks);
+            settings.preflight()?;
             cmd::data::check(settings)
         }
         Verb::DataConvert(from, into, given) => {
             let (settings, remarks) = DataConvertSettings::resolve(from, into, &given)?;
             show(&remarks);
+            settings.preflight()?;
             cmd::data::convert_file(settings)
         }
         Verb::Chat(given) => {

@@ -110,6 +110,9 @@ fn rates_that_usually_disappoint_are_warned_of() {
     for (flags, warning) in [
         ("--pre_seq_len 8 --learning_rate 2e-2", None),
         ("--pre_seq_len 8 --learning_rate 5e-5", Some("too small for a prefix")),
+        ("--pre_seq_len 8 --learning_rate 0.2", Some("large for a prefix")),
+        ("--pre_seq_len 8 --learning_rate 0", Some("learning_rate 0 changes nothing")),
+        ("--method lora --learning_rate 0", Some("learning_rate 0 changes nothing")),
         ("--method lora --learning_rate 1e-3", None),
         ("--method lora --learning_rate 2e-2", Some("large for LoRA")),
         ("--method full --learning_rate 1e-4", None),

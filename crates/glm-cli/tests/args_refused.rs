@@ -44,6 +44,9 @@ fn broken_files_are_named() {
         "train c.toml",
         &["seed in c.toml: expected a whole number of 0 or more, found \"many\""],
     );
+    fs::write(folder.path().join("twice.json"), "{\"seed\": 1,\n\"output_dir\": \"a\",\n\"seed\": 2}").unwrap();
+    refused_in(folder.path(), "train twice.json", &["twice.json: seed is given twice; remove one at line 3"]);
+    refused_in(folder.path(), "train --train_args_file twice.json", &["seed is given twice"]);
     refused_in(folder.path(), "train bytes.json", &["bytes.json: cannot read"]);
     refused_in(folder.path(), "train none.json", &["none.json: cannot read"]);
     refused_in(folder.path(), "train run.yaml", &["run.yaml", ".json or .toml"]);
@@ -74,7 +77,7 @@ fn bad_values_name_flag_expected_and_found() {
         ("--threads 0", &["--threads: expected 1 or more, found 0"]),
         ("--pre_seq_len 0", &["--pre_seq_len: expected 1 or more, found 0"]),
         ("--max_source_length 2", &["--max_source_length: expected 3 or more, found 2"]),
-        ("--num_train_epochs 0", &["--num_train_epochs: expected more than 0, found 0"]),
+        ("--num_train_epochs -1", &["--num_train_epochs: expected 0 or more, found -1"]),
         ("--output_dir", &["--output_dir"]),
         ("--output_dir=", &["--output_dir"]),
     ] {
@@ -128,6 +131,10 @@ fn contradictions_are_errors() {
     ] {
         refused(words, &[part]);
     }
+    refused(
+        &format!("{LEAST} --num_train_epochs 0"),
+        &["--num_train_epochs 0 trains nothing", "nothing is left to do"],
+    );
     refused(&format!("{LEAST} --evaluation_strategy epoch"), &["--evaluation_strategy needs --validation_file"]);
 }
 

@@ -173,9 +173,13 @@ fn what_does_not_fit_together_is_named() {
     let chat = |flags: &str| room.chat(&format!("{GREEDY} {flags}"), "你好\n");
     refused(&chat("--model_name_or_path THUDM/chatglm2-6b --offline"), 1, &["there is no such folder", "--offline"]);
     let contradiction = "--model_name_or_path base --ptuning_checkpoint checkpoint-3 --pre_seq_len 128";
-    refused(&chat(contradiction), 1, &["pre_seq_len 5", "--pre_seq_len 128"]);
+    refused(&chat(contradiction), 2, &["pre_seq_len 5", "--pre_seq_len 128"]);
     refused(&chat("--model_name_or_path base --ptuning_checkpoint base"), 1, &["whole model without an adapter"]);
-    refused(&chat("--model_name_or_path checkpoint-3"), 1, &["config.json"]);
+    refused(
+        &chat("--model_name_or_path checkpoint-3"),
+        2,
+        &["it holds only a P-Tuning prefix", "--ptuning_checkpoint"],
+    );
 
     let copy = |to: &Path, names: &[&str]| {
         std::fs::create_dir(to).unwrap();

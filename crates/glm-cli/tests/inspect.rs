@@ -312,3 +312,19 @@ fn gguf_files_say_what_they_hold() {
     assert_eq!(fact(&text, "stored as"), "type 99 (1 tensor)");
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
+
+#[test]
+fn the_vocabulary_of_chatglm_6b_alone_names_what_is_assumed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("ice_text.model");
+    fs::copy(fixture("glm1-tokenizer/ice_text.model"), &path).expect("writable");
+    let tokens = |text: &str| -> usize {
+        fact(text, "tokens").split(' ').next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    };
+    let alone = sound(&path);
+    assert!(fact(&alone, "image tokens").starts_with("20000 of them, assumed"), "{alone}");
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"num_image_tokens": 0}"#).expect("writable");
+    let told = sound(&path);
+    assert!(!told.contains("assumed"), "{told}");
+    assert_eq!(tokens(&alone), tokens(&told) + 20_000);
+}

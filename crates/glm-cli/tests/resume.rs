@@ -105,8 +105,7 @@ fn a_checkpoint_of_another_run_is_refused() {
         (TRAIN.replace("1e-2", "2e-2"), "--learning_rate was 0.01 and is 0.02"),
         (format!("{TRAIN} --seed 7"), "--seed was 42 and is 7"),
     ] {
-        let text = world.fails(&format!("{changed} --output_dir run --resume_from_checkpoint auto"));
-        assert!(text.contains(reason), "{text}");
+        world.refused(&format!("{changed} --output_dir run --resume_from_checkpoint auto"), &[reason]);
     }
     let state = world.path("run/checkpoint-3/training_state.safetensors");
     let bytes = std::fs::read(&state).unwrap();
@@ -123,12 +122,23 @@ fn a_new_run_in_an_old_folder_neither_resumes_nor_removes_the_old_one() {
     let text = world.ok(&format!("{short} --output_dir run --overwrite_output_dir"));
     assert!(text.contains("replaced-1"), "{text}");
     assert!(world.path("run/replaced-1/checkpoint-12/pytorch_model.bin").is_file());
+    // Of a run that is complete nothing is done or written again.
+    let results = || {
+        ["train_results.json", "all_results.json", "trainer_state.json", "trainer_log.jsonl", "training_loss.svg"]
+            .map(|name| std::fs::read(world.path(&format!("run/{name}"))).unwrap())
+    };
+    let before = results();
     let text = world.ok(&format!("{short} --output_dir run --resume_from_checkpoint auto"));
-    assert!(text.contains("resumed after step 3"), "{text}");
+    assert!(text.contains("the run was already complete: run/checkpoint-3 is its last step"), "{text}");
+    assert!(!text.contains("trained 3 steps"), "{text}");
+    assert!(results() == before, "the results of a complete run were written again");
+    // One that ended before its results were written gets them.
+    std::fs::remove_file(world.path("run/train_results.json")).unwrap();
+    world.ok(&format!("{short} --output_dir run --resume_from_checkpoint auto"));
+    assert!(world.path("run/train_results.json").is_file());
     // Past the end of the run that is asked for.
     let one = TRAIN.replace("--max_steps 12", "--max_steps 1");
-    let text = world.fails(&format!("{one} --output_dir run --resume_from_checkpoint auto"));
-    assert!(text.contains("raise --max_steps"), "{text}");
+    world.refused(&format!("{one} --output_dir run --resume_from_checkpoint auto"), &["raise --max_steps"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::{chatglm, tiny};
-use glm_data::check::{CheckOptions, check_file};
+use glm_data::check::{CheckOptions, check_file, check_texts};
 use glm_data::format::Format;
 use glm_data::{DataConfig, DataError, Encoding, IGNORE_INDEX, OnOverflow, Variant, read_rows, train_rows};
 use serde_json::{Value, json};
@@ -42,6 +42,16 @@ fn everything_wrong_with_a_file_is_listed_with_its_lines() {
     let (_dir, path) = file(format!("\u{feff}{text}"));
     let config = DataConfig { max_target_length: 50, ..DataConfig::default() };
     let report = check_file(&path, &tiny(Variant::ChatGlm2), &config, CheckOptions::default()).unwrap();
+    // Without a vocabulary the same is found; lengths are in characters.
+    let texts = check_texts(&path, &config, CheckOptions::default()).unwrap();
+    assert_eq!((texts.rows_read, texts.rows_used, texts.empty, texts.format), (12, 9, 1, Format::Columns));
+    assert_eq!((texts.prompt_characters.max, texts.answer_characters.max), (14, 300));
+    assert_eq!((&texts.broken, &texts.special_strings), (&report.broken, &report.special_strings));
+    assert_eq!((&texts.damaged, &texts.duplicates), (&report.damaged, &report.duplicates));
+    assert_eq!((&texts.contradictions, texts.encoding), (&report.contradictions, report.encoding));
+    let three = CheckOptions { rows: Some(3), ..CheckOptions::default() };
+    assert_eq!(check_texts(&path, &config, three).unwrap().rows_read, 3);
+    assert_eq!(check_file(&path, &tiny(Variant::ChatGlm2), &config, three).unwrap().preprocess.rows_used, 3);
     assert_eq!(report.encoding, Encoding::Utf8Bom);
     assert_eq!(report.preprocess.format, Some(Format::Columns));
     assert_eq!((report.preprocess.rows_read, report.preprocess.rows_used, report.preprocess.samples), (12, 9, 9));

@@ -111,6 +111,17 @@ fn instruction_and_input_are_joined_as_configured() {
     }
 }
 
+#[test]
+fn a_row_that_is_left_out_may_be_broken_otherwise() {
+    let row = |output: &str| json!({"instruction": "问", "output": output, "history": [["一"]], "system": 3});
+    let config = DataConfig { history_column: Some("history".into()), ..DataConfig::default() };
+    let good = json!({"instruction": "问", "output": "答", "history": []});
+    let (samples, report) = train_rows(&rows(&[row(""), good.clone()]), &tiny(Variant::ChatGlm2), &config).unwrap();
+    assert_eq!((samples.len(), report.dropped_empty), (1, 1));
+    let error = train_rows(&rows(&[row("答"), good]), &tiny(Variant::ChatGlm2), &config).unwrap_err();
+    assert!(error.to_string().contains("\"history\": expected [[question, answer], …]"), "{error}");
+}
+
 /// Rows that are no dialogue, and what the message must hold.
 fn broken() -> Vec<(Value, Vec<&'static str>)> {
     let said = |role: &str| json!({"role": role, "content": "字"});

@@ -46,6 +46,14 @@ pub enum TrainError {
         /// What does not fit and what to do.
         reason: String,
     },
+    /// A checkpoint of a run that was asked for otherwise.
+    #[error("{path}: {reason}")]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs and what to do.
+        reason: String,
+    },
     /// Files that the caller writes into a checkpoint.
     #[error("{path}: {source}")]
     Io {

@@ -157,6 +157,7 @@ fn flag(key: &Key) -> Arg {
         .value_name(key.metavar)
         .help(help)
         .help_heading(heading)
+        .action(ArgAction::Append)
         .allow_negative_numbers(true);
     match key.without_value {
         Some(value) => arg.num_args(0..=1).default_missing_value(value),
@@ -190,8 +191,17 @@ pub fn take_flags<K: KeySet>(matches: &ArgMatches, given: &mut Given<K>) -> Resu
         let negated = matches.try_get_one::<bool>(key.negated).ok().flatten().is_some_and(|set| *set);
         if negated {
             given.set(key.name, "false", Source::Flag)?;
-        } else if let Some(text) = matches.get_one::<String>(key.name) {
-            given.set(key.name, text, Source::Flag)?;
+        } else if let Some(texts) = matches.get_many::<String>(key.name) {
+            let texts: Vec<&str> = texts.map(String::as_str).collect();
+            let Some(last) = texts.last() else { continue };
+            given.set(key.name, last, Source::Flag)?;
+            if texts.iter().any(|text| text != last) {
+                given.remark(format!(
+                    "--{} is given more than once ({}): the last one counts",
+                    key.name,
+                    texts.join(", ")
+                ));
+            }
         }
     }
     Ok(())

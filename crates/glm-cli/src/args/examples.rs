@@ -8,7 +8,8 @@ Examples:
   glmtune chat --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4
   glmtune inspect THUDM/chatglm2-6b
 
-Exit codes: 0 done, 1 the run failed, 2 a mistake in the flags or the configuration file.";
+Exit codes: 0 done; 2 the flags or the configuration file are wrong, by themselves or for the base, the adapter, the
+checkpoint or the memory that there is; 1 anything else went wrong; 130 stopped by a signal.";
 
 /// For `glmtune train --help`.
 pub const TRAIN: &str = "\

@@ -1,7 +1,9 @@
 //! Configuration files: json as the official `main.py` takes it, and toml, with the same keys as the flags.
 
+use std::fmt;
 use std::path::Path;
 
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::keys::KeySet;
@@ -38,16 +40,65 @@ pub fn load<K: KeySet>(path: &Path, given: &mut Given<K>) -> Result<(), UsageErr
 }
 
 fn parse_json(text: &str) -> Result<Vec<(String, Value)>, String> {
-    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
-        Ok(Value::Object(pairs)) => Ok(pairs.into_iter().collect()),
-        Ok(_) => Err("expected one json object: {\"key\": value, …}".into()),
-        Err(error) => Err(format!("not json: {error}")),
+    let text = text.trim_start_matches('\u{feff}');
+    match serde_json::from_str(text) {
+        Ok(Value::Object(_)) => {}
+        Ok(_) => return Err("expected one json object: {\"key\": value, …}".into()),
+        Err(error) => return Err(format!("not json: {error}")),
     }
+    // Read once more, for a map would keep the last of two values without a word.
+    serde_json::from_str::<Pairs>(text).map(|pairs| pairs.0).map_err(|error| error.to_string())
+}
+
+/// The pairs of a json object in their order, no key twice.
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a json object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs, M::Error> {
+                let mut pairs: Vec<(String, Value)> = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if pairs.iter().any(|(earlier, _)| same_key(earlier, &key)) {
+                        return Err(M::Error::custom(twice(&key)));
+                    }
+                    pairs.push((key, map.next_value()?));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+/// Names may be written with dashes.
+fn same_key(one: &str, other: &str) -> bool {
+    one.replace('-', "_") == other.replace('-', "_")
+}
+
+fn twice(key: &str) -> String {
+    format!("{key} is given twice; remove one")
 }
 
 fn parse_toml(text: &str) -> Result<Vec<(String, Value)>, String> {
     match toml::from_str::<serde_json::Map<String, Value>>(text) {
-        Ok(pairs) => Ok(pairs.into_iter().collect()),
+        Ok(pairs) => {
+            let names: Vec<&String> = pairs.keys().collect();
+            let again = names.iter().enumerate().find(|(i, name)| names[..*i].iter().any(|n| same_key(n, name)));
+            match again {
+                Some((_, name)) => Err(twice(name)),
+                None => Ok(pairs.into_iter().collect()),
+            }
+        }
         Err(error) => Err(format!("not toml: {}", error.to_string().trim_end())),
     }
 }
@@ -86,5 +137,9 @@ mod tests {
         assert!(parse_toml("a = 1\nb = ").unwrap_err().contains("line 2"));
         assert!(parse_json("[1]").unwrap_err().contains("one json object"));
         assert!(as_text(&serde_json::json!({"a": 1})).is_err());
+        let error = parse_json("{\n\"a-b\": 1,\n\"c\": [],\n\"a_b\": 1}").unwrap_err();
+        assert!(error.starts_with("a_b is given twice; remove one at line 4"), "{error}");
+        assert!(parse_toml("a-b = 1\na_b = 1").unwrap_err().contains("given twice"));
+        assert!(parse_toml("a = 1\na = 1").unwrap_err().contains("line 2"));
     }
 }

@@ -131,7 +131,7 @@ const NO_FILE: [&PathBuf; 0] = [];
 /// The keys of a run: those of its files, then the flags.
 fn run_keys(matches: &ArgMatches) -> Result<Given<TrainKeys>, UsageError> {
     let file = matches.get_one::<PathBuf>("file").or_else(|| matches.get_one::<PathBuf>("config"));
-    let arguments = matches.get_one::<String>("train_args_file").map(PathBuf::from);
+    let arguments = matches.get_many::<String>("train_args_file").and_then(Iterator::last).map(PathBuf::from);
     keys(matches, [file, arguments.as_ref()].into_iter().flatten())
 }
 

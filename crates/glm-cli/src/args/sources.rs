@@ -20,6 +20,7 @@ pub struct Given<K> {
     /// The values.
     pub keys: K,
     sources: BTreeMap<String, Spelled>,
+    remarks: Vec<Remark>,
 }
 
 /// How a key was given.
@@ -67,6 +68,11 @@ impl<K: KeySet> Given<K> {
         }
     }
 
+    /// Keeps a note on how keys were given, for [`Given::check_status`].
+    pub fn remark(&mut self, text: String) {
+        self.remarks.push(Remark::Note(text));
+    }
+
     /// Whether the key was given at all.
     pub fn has(&self, name: &str) -> bool {
         self.sources.contains_key(name)
@@ -80,11 +86,13 @@ impl<K: KeySet> Given<K> {
         }
     }
 
-    /// Refuses other values than the default where only that can be honoured, and remarks on given keys without effect.
+    /// Refuses other values than the default where only that can be honoured, and remarks on given keys without effect
+    /// and on keys that were given twice.
     ///
     /// # Errors
     /// Names the key and the reason.
     pub fn check_status(&self, remarks: &mut Vec<Remark>) -> Result<(), UsageError> {
+        remarks.extend(self.remarks.iter().cloned());
         let changed = self.keys.changed();
         for Key { name, status, .. } in K::keys() {
             match status {

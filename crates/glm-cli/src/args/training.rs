@@ -43,9 +43,9 @@ keys! {
     gradient_accumulation_steps: usize = 1;
     /// Base learning rate. The default is transformers' own and too small for a prefix: the official script uses 2e-2
     learning_rate: f64 = 5e-5;
-    /// Optimizer steps; -1: as many as --num_train_epochs needs
+    /// Optimizer steps; -1 or 0: as many as --num_train_epochs needs
     max_steps: i64 = -1;
-    /// Passes over the data when --max_steps is not given; may be a fraction
+    /// Passes over the data when --max_steps is not given; may be a fraction; 0: nothing is trained
     num_train_epochs: f64 = 3.0;
     /// Schedule of the learning rate: linear, cosine, constant or constant_with_warmup
     lr_scheduler_type: SchedulerType = SchedulerType::Linear;
@@ -73,7 +73,7 @@ keys! {
     save_strategy: IntervalStrategy = IntervalStrategy::Steps;
     /// Steps between checkpoints
     save_steps: usize = 500;
-    /// Checkpoints to keep; the oldest go first
+    /// Checkpoints to keep; the oldest go first; 0: keep all
     save_total_limit: Option<usize> = None;
     /// When to evaluate while training: no, steps or epoch; anything but no turns --do_eval on
     evaluation_strategy: IntervalStrategy = IntervalStrategy::No;

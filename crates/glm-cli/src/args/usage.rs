@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use glm_model::ModelError;
+
 /// A mistake of usage: names the flag or key, what was expected, what was found and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageError(pub String);
@@ -13,6 +15,14 @@ impl fmt::Display for UsageError {
 }
 
 impl std::error::Error for UsageError {}
+
+/// A library's "this setting does not fit" as the mistake of usage that it is; other errors stay as they are.
+pub fn of_setting(error: ModelError) -> anyhow::Error {
+    match error {
+        ModelError::Setting(text) => UsageError(text).into(),
+        other => other.into(),
+    }
+}
 
 /// Leaves with a [`UsageError`].
 macro_rules! refuse {

@@ -1,7 +1,9 @@
 //! What trains or is used, on its way between settings, files, training and generation.
 
+use crate::args::usage::{UsageError, of_setting, refuse};
 use crate::config::adapter::AdapterConfig;
-use anyhow::{Context, anyhow, bail};
+use crate::config::origin::Origin;
+use anyhow::{Context, bail};
 use glm_data::Rng;
 use glm_model::adapter::{
     self, AdapterFile, AdapterSlots, LoraAdapter, LoraConfig, PrefixConfig, PrefixEncoder, Site, parse_targets,
@@ -26,33 +28,39 @@ pub struct Opened {
 /// Names the files, what they hold, and what was expected.
 pub fn open(settings: Option<&AdapterConfig>, base: &GlmConfig) -> anyhow::Result<Option<Opened>> {
     let Some(settings) = settings else { return Ok(None) };
-    let Some(files) = settings.init_from() else {
+    let Some(origin) = settings.origin() else {
         // What does not fit the base is said before the base is loaded.
         lora_config(settings, base)?;
         return Ok(None);
     };
-    open_files(settings, files, base).with_context(|| format!("--{}", settings.flag())).map(Some)
+    open_files(settings, origin.path(), base).with_context(|| origin.place().to_owned()).map(Some)
 }
 
 fn open_files(settings: &AdapterConfig, files: &Path, base: &GlmConfig) -> anyhow::Result<Opened> {
     let file = adapter::open(files)?;
     let trained_on = file.metadata()?;
     let other = |flag: &str| {
-        anyhow!("{}: it holds {}: give it as --{flag}, without flags of the other method", files.display(), file.kind())
+        let (files, kind) = (files.display(), file.kind());
+        UsageError(format!("{files}: it holds {kind}: give it as --{flag}, without flags of the other method"))
     };
     let adapter = match (settings, &file) {
         (AdapterConfig::Ptuning { pre_seq_len, prefix_projection, dropout, .. }, AdapterFile::Prefix(file)) => {
-            Adapter::Prefix { encoder: file.load(base, *pre_seq_len, *prefix_projection)?, dropout: *dropout }
+            Adapter::Prefix {
+                encoder: file.load(base, *pre_seq_len, *prefix_projection).map_err(of_setting)?,
+                dropout: *dropout,
+            }
         }
         (AdapterConfig::FromFile { prefix_dropout, .. }, AdapterFile::Prefix(file)) => {
-            Adapter::Prefix { encoder: file.load(base, None, None)?, dropout: *prefix_dropout }
+            Adapter::Prefix { encoder: file.load(base, None, None).map_err(of_setting)?, dropout: *prefix_dropout }
         }
         (AdapterConfig::Lora { .. }, AdapterFile::Lora(file)) => {
-            Adapter::Lora(agreeing(settings, file.load(base)?, files, base)?)
+            Adapter::Lora(agreeing(settings, file.load(base).map_err(of_setting)?, files, base)?)
         }
-        (AdapterConfig::FromFile { .. }, AdapterFile::Lora(file)) => Adapter::Lora(file.load(base)?),
-        (_, AdapterFile::Prefix(_)) => return Err(other("ptuning_checkpoint")),
-        (_, AdapterFile::Lora(_)) => return Err(other("lora_checkpoint")),
+        (AdapterConfig::FromFile { .. }, AdapterFile::Lora(file)) => {
+            Adapter::Lora(file.load(base).map_err(of_setting)?)
+        }
+        (_, AdapterFile::Prefix(_)) => return Err(other("ptuning_checkpoint").into()),
+        (_, AdapterFile::Lora(_)) => return Err(other("lora_checkpoint").into()),
     };
     Ok(Opened { adapter, trained_on })
 }
@@ -67,7 +75,7 @@ fn agreeing(
     let AdapterConfig::Lora { rank, alpha, dropout, target, use_rslora, .. } = settings else { return Ok(lora) };
     let held = lora.config();
     let names = |sites: &BTreeSet<Site>| sites.iter().map(|site| site.name()).collect::<Vec<_>>().join(",");
-    let targets = target.as_deref().map(|text| parse_targets(text, base)).transpose()?;
+    let targets = target.as_deref().map(|text| parse_targets(text, base)).transpose().map_err(of_setting)?;
     for (flag, asked, found) in [
         ("lora_rank", rank.map(|n| n.to_string()), held.rank.to_string()),
         ("lora_alpha", alpha.map(|n| n.to_string()), held.alpha.to_string()),
@@ -75,10 +83,11 @@ fn agreeing(
         ("use_rslora", use_rslora.map(|on| on.to_string()), held.use_rslora.to_string()),
     ] {
         if let Some(asked) = asked.filter(|asked| *asked != found) {
-            bail!(
-                "{} has {flag} {found}; you passed --{flag} {asked}. Leave the flag out: it is read from the file",
-                files.display()
-            );
+            let files = files.display();
+            return Err(UsageError(format!(
+                "{files} has {flag} {found}; you passed --{flag} {asked}. Leave the flag out: it is read from the file"
+            ))
+            .into());
         }
     }
     let config = LoraConfig { dropout: dropout.unwrap_or(held.dropout), ..held.clone() };
@@ -92,10 +101,10 @@ fn agreeing(
 /// When the settings do not fit the base, or what they ask for does not fit into memory.
 pub fn fresh(settings: &AdapterConfig, network: &Network, seed: u64, rows: usize) -> anyhow::Result<Adapter> {
     let base = network.config();
+    check_size(settings, base, rows)?;
     match settings {
         AdapterConfig::Ptuning { pre_seq_len: Some(length), prefix_projection, dropout, .. } => {
             let sizes = PrefixConfig::new(base, *length, prefix_projection.unwrap_or(false));
-            check_prefix_size(&sizes, rows)?;
             let encoder = PrefixEncoder::new(sizes, &mut Rng::with_stream(seed, 0))?;
             Ok(Adapter::Prefix { encoder, dropout: *dropout })
         }
@@ -117,22 +126,30 @@ fn lora_config(settings: &AdapterConfig, base: &GlmConfig) -> anyhow::Result<Lor
         alpha: alpha.unwrap_or(usual.alpha),
         dropout: dropout.unwrap_or(usual.dropout),
         use_rslora: use_rslora.unwrap_or(usual.use_rslora),
-        targets: target.as_deref().map_or(Ok(usual.targets), |names| parse_targets(names, base))?,
+        targets: target.as_deref().map_or(Ok(usual.targets), |names| parse_targets(names, base)).map_err(of_setting)?,
         ..LoraConfig::default()
     };
-    config.check(base)?;
+    config.check(base).map_err(of_setting)?;
     Ok(config)
 }
 
-/// Refuses a prefix that cannot be trained in the memory there is, instead of being ended by the system.
-fn check_prefix_size(sizes: &PrefixConfig, rows: usize) -> anyhow::Result<()> {
+/// Refuses a fresh prefix that cannot be trained in the memory there is, instead of being ended by the system. `rows` of a
+/// batch are trained at a time.
+///
+/// # Errors
+/// Names the length, what it needs and what is free.
+pub fn check_size(settings: &AdapterConfig, base: &GlmConfig, rows: usize) -> Result<(), UsageError> {
+    let AdapterConfig::Ptuning { init_from: None, pre_seq_len: Some(length), prefix_projection, .. } = settings else {
+        return Ok(());
+    };
+    let sizes = PrefixConfig::new(base, *length, prefix_projection.unwrap_or(false));
     let Some(available) = memory::available() else { return Ok(()) };
     // Values, gradients, two moments and a copy while updating; and per row of the batch its own rows and their gradient.
     let values: u128 =
         sizes.tensors().iter().map(|(_, shape)| shape.iter().map(|n| *n as u128).product::<u128>()).sum();
     let needed = 4 * (5 * values + 3 * rows as u128 * sizes.pre_seq_len as u128 * sizes.width() as u128);
     if needed > u128::from(available) {
-        bail!(
+        refuse!(
             "--pre_seq_len {}: training that prefix needs about {:.1} GB, {:.1} GB are free; 128 is usual",
             sizes.pre_seq_len,
             needed as f64 / 1e9,
@@ -226,6 +243,6 @@ pub fn values(adapter: &Adapter) -> anyhow::Result<Vec<Vec<f32>>> {
 /// # Errors
 /// Names the files and what is wrong with them.
 pub fn reopen(files: &Path, base: &GlmConfig) -> anyhow::Result<Adapter> {
-    let any = AdapterConfig::FromFile { init_from: files.to_path_buf(), prefix_dropout: 0.0 };
+    let any = AdapterConfig::FromFile { init_from: Origin::new(files, "--init_from"), prefix_dropout: 0.0 };
     Ok(open_files(&any, files, base)?.adapter)
 }

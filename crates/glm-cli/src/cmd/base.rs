@@ -1,11 +1,13 @@
 //! Loading what every verb starts from: base, vocabulary and adapter.
 
 use super::adapter::{self, Opened};
+use super::not_base::refuse_adapter;
 use crate::args::types::BaseDtype;
+use crate::args::usage::{UsageError, of_setting, refuse};
 use crate::config::adapter::AdapterConfig;
 use crate::config::base::{BaseConfig, Quantization};
 use crate::hub;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use glm_data::Tokenizer;
 use glm_model::glm::layout;
 use glm_model::variant::Names;
@@ -35,6 +37,8 @@ pub struct Prepared<'a> {
     folder: PathBuf,
     /// The vocabulary.
     pub tokenizer: Tokenizer,
+    /// The configuration.
+    pub config: GlmConfig,
     opened: Option<Opened>,
     trains: Trains,
 }
@@ -46,26 +50,27 @@ pub struct Prepared<'a> {
 /// Names the file, what was expected, what was found and what to do.
 pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Result<Prepared<'a>> {
     let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
+    refuse_adapter(&folder)?;
     let config = GlmConfig::read(&folder)?;
     let tokenizer = tokenizer(&folder, &config)?;
     let trains = adapter.map_or(Trains::Nothing, AdapterConfig::trains);
     check_trainable(&folder, &config, trains)?;
     let opened = adapter::open(adapter, &config)?;
-    Ok(Prepared { base, folder, tokenizer, opened, trains })
+    Ok(Prepared { base, folder, tokenizer, config, opened, trains })
 }
 
 /// Refuses to train the weights of a base that cannot, before anything large is read.
-fn check_trainable(folder: &Path, config: &GlmConfig, trains: Trains) -> anyhow::Result<()> {
+fn check_trainable(folder: &Path, config: &GlmConfig, trains: Trains) -> Result<(), UsageError> {
     let (layers, what) = match trains {
         Trains::Nothing => return Ok(()),
         Trains::All => (config.num_layers, "all weights".to_owned()),
         Trains::LastBlocks(count) if count > config.num_layers => {
-            bail!("--num_layer_trainable {count}: {} has {} layers", folder.display(), config.num_layers)
+            refuse!("--num_layer_trainable {count}: {} has {} layers", folder.display(), config.num_layers)
         }
         Trains::LastBlocks(count) => (count, format!("the last {count} layers")),
     };
     if let Some(bits) = config.quantization_bit {
-        bail!(
+        refuse!(
             "--model_name_or_path {}: its weights are stored in INT{bits} and cannot train. Train an adapter over them \
              (--pre_seq_len 128 for a prefix, --method lora for LoRA), or give the unquantized folder",
             folder.display()
@@ -80,7 +85,7 @@ fn check_trainable(folder: &Path, config: &GlmConfig, trains: Trains) -> anyhow:
     // Weights, gradients and two moments, all in f32; what is frozen takes 2 bytes a weight or more.
     let needed = 16 * (count(config.num_layers) - frozen) + 2 * frozen;
     if needed > available {
-        bail!(
+        refuse!(
             "training {what} of {} needs at least {:.1} GB (weights, gradients and two moments in f32), {:.1} GB are \
              free: train an adapter instead (--pre_seq_len 128 for a prefix, --method lora for LoRA)",
             folder.display(),
@@ -107,7 +112,7 @@ impl Prepared<'_> {
     /// # Errors
     /// When the folder cannot be read.
     pub fn about(&self) -> anyhow::Result<About> {
-        let config = GlmConfig::read(&self.folder)?;
+        let config = self.config.clone();
         let weights = WeightFolder::open(&self.folder)?;
         let embedding = weights.entry(Names::of(config.variant).embedding);
         let stored_bytes = embedding.map_or(2, |entry| entry.dtype.size());
@@ -121,7 +126,7 @@ impl Prepared<'_> {
     /// As [`Prepared::load`].
     pub fn load_first(&self, layers: usize, trains: Trains) -> anyhow::Result<Network> {
         let options = LoadOptions { scheme: scheme(self.base), trains };
-        Ok(Network::load_first(&self.folder, layers, options, &mut |_, _| {})?)
+        Network::load_first(&self.folder, layers, options, &mut |_, _| {}).map_err(of_setting)
     }
 
     /// Loads the weights. A bar on standard error shows the bytes when `progress` and that is a terminal.
@@ -138,7 +143,8 @@ impl Prepared<'_> {
         let network = Network::load(&self.folder, options, &mut |done, total| {
             bar.set_length(total);
             bar.set_position(done);
-        })?;
+        })
+        .map_err(of_setting)?;
         bar.finish_and_clear();
         if let Some(opened) = &self.opened {
             let now = [

@@ -13,6 +13,7 @@ use super::inspect::tensors::progress_bar;
 use super::progress::TrainProgress;
 use super::{signals, threads};
 use crate::args::types::{FileDtype, FileFormat};
+use crate::args::usage::of_setting;
 use crate::config::{DemoBaseSettings, RandomBaseSettings};
 
 /// Writes a random base: a folder that is complete or not there.
@@ -23,7 +24,7 @@ pub fn random_base(settings: RandomBaseSettings) -> anyhow::Result<()> {
     let out = &settings.out;
     refuse_to_replace(out)?;
     let base = recipe(&settings);
-    let config = base.config()?;
+    let config = base.config().map_err(of_setting)?;
     if let Some(parent) = out.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     }

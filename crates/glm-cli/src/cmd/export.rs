@@ -30,7 +30,7 @@ pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
     let opened = match &settings.adapter {
         Some(files) => {
             let any = AdapterConfig::FromFile { init_from: files.clone(), prefix_dropout: 0.0 };
-            adapter::open(Some(&any), config).context("--adapter")?
+            adapter::open(Some(&any), config)?
         }
         None => None,
     };

@@ -15,6 +15,7 @@ pub mod adapter;
 pub mod base;
 pub mod checkpoint;
 pub mod language;
+mod not_base;
 pub mod predict;
 pub mod progress;
 pub mod signals;

@@ -17,13 +17,13 @@ use std::sync::atomic::AtomicBool;
 pub fn run(settings: &VerifySettings) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
     let files = AdapterConfig::FromFile { init_from: settings.adapter.clone(), prefix_dropout: 0.0 };
-    let prepared = base::prepare(&settings.base, Some(&files)).context("--adapter")?;
+    let prepared = base::prepare(&settings.base, Some(&files))?;
     let mut rows = read_rows(&settings.file, settings.data.lenient)?;
     rows.truncate(settings.rows);
     let (rows, _) = eval_rows(&rows, &prepared.tokenizer, &settings.data)?;
     let loaded = prepared.load(true)?;
     let tuned = loaded.adapter.as_ref().context("--adapter: nothing was opened")?;
-    println!("{}", adapter::describe(tuned, &loaded.network, &format!("from {}", settings.adapter.display())));
+    println!("{}", adapter::describe(tuned, &loaded.network, &format!("from {}", settings.adapter.path().display())));
     let mut slots = AdapterSlots::default();
     let slot = adapter::add(&mut slots, Some(tuned))?;
     let generation = GenerationConfig {
@@ -50,7 +50,7 @@ pub fn run(settings: &VerifySettings) -> anyhow::Result<()> {
     if largest == 0.0 {
         bail!(
             "{}: the adapter changes nothing on these rows: it is untrained, or was saved before it was trained",
-            settings.adapter.display()
+            settings.adapter.path().display()
         );
     }
     Ok(())

@@ -1,10 +1,11 @@
 //! What trains or is used on a base, and the files that it comes from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use glm_model::Trains;
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
 use crate::args::keys::KeySet;
 use crate::args::model::ModelArgs;
 use crate::args::sources::Given;
@@ -18,7 +19,7 @@ pub enum AdapterConfig {
     /// A prefix (P-Tuning v2).
     Ptuning {
         /// A trained prefix to begin with, or to use; `None`: a fresh one.
-        init_from: Option<PathBuf>,
+        init_from: Option<Origin>,
         /// Trained positions.
         pre_seq_len: Option<usize>,
         /// Whether a small network makes the prefix.
@@ -29,7 +30,7 @@ pub enum AdapterConfig {
     /// Low-rank additions to linear layers.
     Lora {
         /// A trained adapter to begin with, or to use; `None`: a fresh one.
-        init_from: Option<PathBuf>,
+        init_from: Option<Origin>,
         /// Rank of the factors.
         rank: Option<usize>,
         /// The additions are scaled by alpha / rank.
@@ -44,7 +45,7 @@ pub enum AdapterConfig {
     /// Whatever the files hold.
     FromFile {
         /// The files.
-        init_from: PathBuf,
+        init_from: Origin,
         /// Dropout in training if they hold a prefix.
         prefix_dropout: f32,
     },
@@ -60,19 +61,15 @@ pub enum AdapterConfig {
 impl AdapterConfig {
     /// Files to begin with, or to use.
     pub fn init_from(&self) -> Option<&Path> {
-        match self {
-            Self::Ptuning { init_from, .. } | Self::Lora { init_from, .. } => init_from.as_deref(),
-            Self::FromFile { init_from, .. } => Some(init_from),
-            Self::Full | Self::Freeze { .. } => None,
-        }
+        self.origin().map(Origin::path)
     }
 
-    /// The flag that the files are usually given by.
-    pub fn flag(&self) -> &'static str {
+    /// The same with the flag that named them.
+    pub fn origin(&self) -> Option<&Origin> {
         match self {
-            Self::Ptuning { .. } => "ptuning_checkpoint",
-            Self::Lora { .. } => "lora_checkpoint",
-            _ => "init_from",
+            Self::Ptuning { init_from, .. } | Self::Lora { init_from, .. } => init_from.as_ref(),
+            Self::FromFile { init_from, .. } => Some(init_from),
+            Self::Full | Self::Freeze { .. } => None,
         }
     }
 
@@ -97,6 +94,7 @@ impl AdapterConfig {
         check_prefix(given, model)?;
         files.only_one(given)?;
         let prefix = prefix_asked(given, model);
+        let origin = |(key, path)| Origin::new(path, given.place(key));
         match (files.named(), prefix) {
             (None, Some(key)) => refuse!(
                 "{} without --ptuning_checkpoint would use an untrained, random prefix: give the checkpoint, or leave it out \
@@ -109,12 +107,12 @@ impl AdapterConfig {
                 given.place(key),
                 given.place(prefix)
             ),
-            (Some(("lora_checkpoint", path)), None) => Ok(Some(Self::lora_of(path))),
-            (Some(("init_from", path)), None) => {
-                Ok(Some(Self::FromFile { init_from: path.into(), prefix_dropout: 0.0 }))
+            (Some(named @ ("lora_checkpoint", _)), None) => Ok(Some(Self::lora_of(origin(named)))),
+            (Some(named @ ("init_from", _)), None) => {
+                Ok(Some(Self::FromFile { init_from: origin(named), prefix_dropout: 0.0 }))
             }
-            (Some((_, path)), _) => Ok(Some(Self::Ptuning {
-                init_from: Some(path.into()),
+            (Some(named), _) => Ok(Some(Self::Ptuning {
+                init_from: Some(origin(named)),
                 pre_seq_len: model.pre_seq_len,
                 prefix_projection: given.has("prefix_projection").then_some(model.prefix_projection),
                 dropout: 0.0,
@@ -123,8 +121,8 @@ impl AdapterConfig {
     }
 
     /// LoRA as its files have it.
-    fn lora_of(path: &Path) -> Self {
-        let init_from = Some(path.to_owned());
+    fn lora_of(origin: Origin) -> Self {
+        let init_from = Some(origin);
         Self::Lora { init_from, rank: None, alpha: None, dropout: None, target: None, use_rslora: None }
     }
 }

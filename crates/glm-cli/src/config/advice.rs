@@ -13,6 +13,8 @@ pub enum Trains {
 
 /// Rates at or below this hardly move a prefix.
 const SMALL_PREFIX_RATE: f64 = 1e-4;
+/// Rates above this tend to ruin a prefix.
+const LARGE_PREFIX_RATE: f64 = 0.1;
 /// Rates above this tend to ruin LoRA.
 const LARGE_LORA_RATE: f64 = 1e-2;
 /// Rates above this tend to ruin a base whose weights all train.
@@ -21,6 +23,10 @@ const LARGE_FULL_RATE: f64 = 1e-4;
 /// What to say of a base rate; `None`: nothing.
 pub fn learning_rate(trains: Trains, rate: f64) -> Option<String> {
     match trains {
+        _ if rate == 0.0 => Some("learning_rate 0 changes nothing: what trains stays as it began".to_owned()),
+        Trains::Prefix if rate > LARGE_PREFIX_RATE => {
+            Some(format!("learning_rate {rate:e} is large for a prefix and may ruin it: the official script uses 2e-2"))
+        }
         Trains::Prefix if rate <= SMALL_PREFIX_RATE => Some(format!(
             "learning_rate {rate:e} is too small for a prefix, which will hardly change: the official script uses 2e-2"
         )),
@@ -43,7 +49,10 @@ mod tests {
     fn usual_rates_pass() {
         for (trains, usual, unusual) in [
             (Trains::Prefix, 2e-2, 5e-5),
-            (Trains::Prefix, 1e-2, 1e-4),
+            (Trains::Prefix, 1e-1, 1e-4),
+            (Trains::Prefix, 2e-2, 0.2),
+            (Trains::Lora, 1e-2, 0.0),
+            (Trains::Weights, 1e-5, 0.0),
             (Trains::Lora, 1e-3, 2e-2),
             (Trains::Lora, 5e-5, 1.1e-2),
             (Trains::Weights, 1e-4, 1e-3),

@@ -8,7 +8,7 @@ use crate::args::keys::KeySet;
 use crate::args::model::{BaseArgs, ModelArgs};
 use crate::args::sources::Given;
 use crate::args::types::{BaseDtype, Bits, Group};
-use crate::args::usage::{UsageError, refuse};
+use crate::args::usage::{Remark, UsageError, refuse};
 use crate::hub::{HubConfig, check_revision};
 
 /// How the four linear layers of every block are quantized.
@@ -82,6 +82,18 @@ impl BaseConfig {
             }
         };
         Ok(Self { path, hub, dtype: base.base_dtype, quantization })
+    }
+
+    /// Remarks on keys that the others leave without effect.
+    pub fn remark<K: KeySet>(&self, given: &Given<K>, remarks: &mut Vec<Remark>) {
+        let quantizing = ["quantization_bit", "int8", "load_in_8bit"].into_iter().find(|key| given.has(key));
+        if let (Some(_), Some(key)) = (self.quantization, quantizing)
+            && self.dtype != BaseDtype::Auto
+        {
+            let (dtype, bits) = (given.place("base_dtype"), given.place(key));
+            remarks
+                .push(Remark::Note(format!("{dtype} has no effect beside {bits}, which decides how the base is held")));
+        }
     }
 
     /// A few words for people.

@@ -81,7 +81,10 @@ impl ChatSettings {
             system_prompt: talk.system_prompt.clone().filter(|text| !text.is_empty()),
             threads: outputs::threads(given, keys.base.threads)?,
         };
-        outputs::check_generation(given, &settings.generation(Variant::ChatGlm2))?;
+        let generation = settings.generation(Variant::ChatGlm2);
+        outputs::check_generation(given, &generation)?;
+        outputs::remark_on_decoding(given, &generation, &mut remarks);
+        settings.base.remark(given, &mut remarks);
         Ok((settings, remarks))
     }
 

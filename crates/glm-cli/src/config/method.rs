@@ -1,6 +1,7 @@
 //! What `train` trains: told from the flags, with contradictions refused.
 
 use super::adapter::{AdapterConfig, check_prefix, prefix_asked};
+use super::origin::Origin;
 use super::peers;
 use crate::args::sources::Given;
 use crate::args::types::{BaseDtype, Method};
@@ -32,7 +33,7 @@ pub fn resolve(
     if given.has("num_layer_trainable") && method != Some(Method::Freeze) {
         refuse!("{} needs --method freeze", given.place("num_layer_trainable"));
     }
-    let init_from = files.named().map(|(_, path)| path.to_owned());
+    let init_from = files.named().map(|(key, path)| Origin::new(path, given.place(key)));
     let fresh = init_from.is_none();
     if !do_train && fresh && matches!(method, Some(Method::Ptuning | Method::Lora)) {
         let (key, kind, flag) = match method {

@@ -6,6 +6,7 @@ pub mod base;
 mod chat;
 pub mod dev;
 mod method;
+pub mod origin;
 mod outputs;
 mod peers;
 mod plan;

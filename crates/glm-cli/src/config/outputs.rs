@@ -73,6 +73,21 @@ pub fn decoding(keys: &DecodingArgs, config: GenerationConfig) -> GenerationConf
     }
 }
 
+/// Remarks on decoding keys that the others leave without effect.
+pub fn remark_on_decoding<K: KeySet>(given: &Given<K>, config: &GenerationConfig, remarks: &mut Vec<Remark>) {
+    let mut without_effect = |names: &[&str], unless: &str| {
+        for name in names.iter().filter(|name| given.has(name)) {
+            remarks.push(Remark::Note(format!("{} has no effect {unless}", given.place(name))));
+        }
+    };
+    if config.num_beams == 1 {
+        without_effect(&["length_penalty", "early_stopping"], "without --num_beams 2 or more");
+    }
+    if !config.do_sample {
+        without_effect(&["temperature", "top_p", "top_k"], "with --do_sample false: nothing is drawn");
+    }
+}
+
 /// Most beams: each holds keys and values of its own.
 const MOST_BEAMS: usize = 256;
 

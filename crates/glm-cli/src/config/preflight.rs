@@ -6,6 +6,7 @@ use super::adapter::AdapterConfig;
 use super::base::BaseConfig;
 use super::chat::ChatSettings;
 use super::run::RunConfig;
+use super::tools::{DataCheckSettings, DataConvertSettings};
 use crate::args::types::Resume;
 use crate::args::usage::{UsageError, refuse};
 use crate::hub::{HubName, no_such_folder};
@@ -21,12 +22,12 @@ impl RunConfig {
     pub fn preflight(&self) -> Result<(), UsageError> {
         model(&self.base, self.adapter.as_ref())?;
         if let Some(Resume::Path(checkpoint)) = &self.resume {
-            present("resume_from_checkpoint", checkpoint)?;
+            present("--resume_from_checkpoint", checkpoint)?;
         }
         for (used, name, file) in [
-            (self.do_train, "train_file", &self.files.train),
-            (self.do_eval, "validation_file", &self.files.validation),
-            (self.do_predict, "test_file", &self.files.test),
+            (self.do_train, "--train_file", &self.files.train),
+            (self.do_eval, "--validation_file", &self.files.validation),
+            (self.do_predict, "--test_file", &self.files.test),
         ] {
             if let (true, Some(file)) = (used, file) {
                 present(name, file)?;
@@ -49,10 +50,43 @@ impl ChatSettings {
     }
 }
 
+impl DataCheckSettings {
+    /// Checks that the file is there before anything is downloaded, and the folder of the base.
+    ///
+    /// # Errors
+    /// Names the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        rows(&self.file)?;
+        self.base.as_ref().map_or(Ok(()), |base| base_folder(&base.path))
+    }
+}
+
+impl DataConvertSettings {
+    /// Checks that the one file is there and the other is not.
+    ///
+    /// # Errors
+    /// Names the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        rows(&self.from)?;
+        if self.into.exists() {
+            refuse!("{}: it exists already; give another file, for nothing is replaced", self.into.display());
+        }
+        Ok(())
+    }
+}
+
+fn rows(file: &Path) -> Result<(), UsageError> {
+    match file.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => refuse!("{}: there is no such file; give a json, jsonl or csv file of rows", file.display()),
+        Err(error) => refuse!("{}: {error}", file.display()),
+    }
+}
+
 fn model(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> Result<(), UsageError> {
     base_folder(&base.path)?;
-    match adapter.and_then(|adapter| Some((adapter.flag(), adapter.init_from()?))) {
-        Some((flag, files)) => present(flag, files),
+    match adapter.and_then(AdapterConfig::origin) {
+        Some(files) => present(files.place(), files.path()),
         None => Ok(()),
     }
 }
@@ -74,8 +108,8 @@ fn base_folder(path: &Path) -> Result<(), UsageError> {
 fn present(name: &str, path: &Path) -> Result<(), UsageError> {
     match path.try_exists() {
         Ok(true) => Ok(()),
-        Ok(false) => refuse!("--{name} {}: there is no such file or folder", path.display()),
-        Err(error) => refuse!("--{name} {}: {error}", path.display()),
+        Ok(false) => refuse!("{name} {}: there is no such file or folder", path.display()),
+        Err(error) => refuse!("{name} {}: {error}", path.display()),
     }
 }
 

@@ -30,10 +30,14 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
     if evaluate && task.do_train {
         refuse!("{} does not go with the verb evaluate: use glmtune train", given.place("do_train"));
     }
-    let do_train = task.do_train;
+    let do_train = task.do_train && !trains_nothing(given, &mut remarks);
     let do_predict = task.do_predict || evaluate;
     let do_eval = task.do_eval || (do_train && keys.training.evaluation_strategy != IntervalStrategy::No);
     if !(do_train || do_eval || do_predict) {
+        if task.do_train {
+            let place = given.place("num_train_epochs");
+            refuse!("{place} 0 trains nothing, and neither --do_eval nor --do_predict is given: nothing is left to do");
+        }
         refuse!("nothing to do: give --do_train, --do_eval or --do_predict, or more than one of them");
     }
 
@@ -47,13 +51,17 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
         remarks.push(Remark::Note("--do_predict always generates answers: --predict_with_generate is implied".into()));
     }
 
+    let (base, generation) = (BaseConfig::new(given, &keys.model, &keys.base)?, generation(given)?);
+    base.remark(given, &mut remarks);
+    outputs::remark_on_decoding(given, &generation, &mut remarks);
+
     let config = RunConfig {
         version: env!("CARGO_PKG_VERSION").into(),
         do_train,
         do_eval,
         do_predict,
         predict_with_generate: keys.predict.predict_with_generate || evaluate,
-        base: BaseConfig::new(given, &keys.model, &keys.base)?,
+        base,
         adapter,
         files: files(given, do_train, do_eval, do_predict)?,
         samples: SampleLimits {
@@ -64,7 +72,7 @@ pub fn resolve(given: &Given<TrainKeys>, evaluate: bool) -> Result<(RunConfig, V
         data: data(given, &keys.data, &keys.our_data)?,
         val_max_target_length: keys.data.val_max_target_length.unwrap_or(keys.data.max_target_length),
         train,
-        generation: generation(given)?,
+        generation,
         tensorboard: outputs::tensorboard(given, &output_dir, &mut remarks),
         resume: outputs::resume(given, do_train, &mut remarks),
         output_dir,
@@ -148,7 +156,6 @@ fn training(given: &Given<TrainKeys>) -> Result<TrainConfig, UsageError> {
         ("logging_steps", keys.logging_steps),
         ("save_steps", keys.save_steps),
         ("eval_steps", keys.eval_steps.unwrap_or(1)),
-        ("save_total_limit", keys.save_total_limit.unwrap_or(1)),
     ] {
         at_least(given, name, value, 1)?;
     }
@@ -168,7 +175,7 @@ fn training(given: &Given<TrainKeys>) -> Result<TrainConfig, UsageError> {
         in_range(given, name, value, (0.0..1.0).contains(&value), "0 or more and below 1")?;
     }
     in_range(given, "warmup_ratio", keys.warmup_ratio, (0.0..=1.0).contains(&keys.warmup_ratio), "0 to 1")?;
-    in_range(given, "num_train_epochs", keys.num_train_epochs, keys.num_train_epochs > 0.0, "more than 0")?;
+    in_range(given, "num_train_epochs", keys.num_train_epochs, keys.num_train_epochs >= 0.0, "0 or more")?;
     Ok(TrainConfig {
         per_device_train_batch_size: keys.per_device_train_batch_size,
         per_device_eval_batch_size: keys.per_device_eval_batch_size,
@@ -200,10 +207,39 @@ fn training(given: &Given<TrainKeys>) -> Result<TrainConfig, UsageError> {
     })
 }
 
+/// Whether the length that is asked for is none; transformers takes that and goes on with what else there is to do.
+fn trains_nothing(given: &Given<TrainKeys>, remarks: &mut Vec<Remark>) -> bool {
+    let keys = &given.keys.training;
+    let nothing = keys.max_steps <= 0 && keys.num_train_epochs == 0.0;
+    if nothing && given.keys.task.do_train {
+        let place = given.place("num_train_epochs");
+        remarks.push(Remark::Warning(format!("{place} 0: nothing is trained, and no checkpoint is written")));
+    }
+    nothing
+}
+
+/// Remarks on numbers that transformers reads otherwise than one might think.
+fn remark_on_numbers(given: &Given<TrainKeys>, remarks: &mut Vec<Remark>) {
+    let keys = &given.keys.training;
+    if given.has("max_steps") && keys.max_steps <= 0 && keys.max_steps != -1 {
+        let (place, epochs) = (given.place("max_steps"), keys.num_train_epochs);
+        remarks.push(Remark::Note(format!(
+            "{place} {} is no limit, as in transformers: --num_train_epochs {epochs} decides; leave --do_train out to train \
+             nothing",
+            keys.max_steps
+        )));
+    }
+    if keys.save_total_limit == Some(0) {
+        let place = given.place("save_total_limit");
+        remarks.push(Remark::Note(format!("{place} 0 is no limit, as in transformers: all checkpoints are kept")));
+    }
+}
+
 /// Remarks on a run that trains `adapter`.
 fn remark_on_training(given: &Given<TrainKeys>, adapter: Option<&AdapterConfig>, remarks: &mut Vec<Remark>) {
     let keys = &given.keys.training;
     let Some(adapter) = adapter else { return };
+    remark_on_numbers(given, remarks);
     if keys.save_strategy == IntervalStrategy::Steps && keys.max_steps > 0 && keys.save_steps as i64 > keys.max_steps {
         remarks.push(Remark::Warning(format!(
             "save_steps {} is more than max_steps {}: only the final checkpoint will be saved",

@@ -8,7 +8,10 @@ use glm_model::DenseType;
 use glm_model::export::GgufType;
 
 use super::base::BaseConfig;
+use super::origin::Origin;
 use super::resolve::data;
+use crate::args::keys::{Key, KeySet, Status};
+use crate::args::model::ModelArgs;
 use crate::args::sources::Given;
 use crate::args::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use crate::args::types::{ExportForm, FileFormat};
@@ -20,7 +23,7 @@ pub struct ExportSettings {
     /// The base.
     pub base: BaseConfig,
     /// The adapter; `None`: the base itself.
-    pub adapter: Option<PathBuf>,
+    pub adapter: Option<Origin>,
     /// What to write.
     pub to: ExportForm,
     /// Where.
@@ -73,7 +76,7 @@ impl ExportSettings {
                 refuse!("{} has no effect on an export; leave it out", given.place(name));
             }
         }
-        let adapter = keys.adapter.clone().or_else(|| given.keys.model.ptuning_checkpoint.clone());
+        let adapter = adapter(given, keys.adapter.as_ref(), &given.keys.model);
         let settings = Self {
             base,
             adapter,
@@ -88,13 +91,19 @@ impl ExportSettings {
     }
 }
 
+/// The adapter, and the flag that named it.
+fn adapter<K: KeySet>(given: &Given<K>, any: Option<&PathBuf>, model: &ModelArgs) -> Option<Origin> {
+    let prefix = || Some(Origin::new(model.ptuning_checkpoint.as_ref()?, given.place("ptuning_checkpoint")));
+    any.map(|path| Origin::new(path, given.place("adapter"))).or_else(prefix)
+}
+
 /// Settings of `verify-adapter`.
 #[derive(Debug, Clone)]
 pub struct VerifySettings {
     /// The base.
     pub base: BaseConfig,
     /// The adapter.
-    pub adapter: PathBuf,
+    pub adapter: Origin,
     /// Rows to answer.
     pub file: PathBuf,
     /// How many.
@@ -117,7 +126,8 @@ impl VerifySettings {
         given.check_status(&mut remarks)?;
         let keys = &given.keys;
         let base = BaseConfig::new(given, &keys.model, &keys.base)?;
-        let Some(adapter) = keys.verify.adapter.clone().or_else(|| keys.model.ptuning_checkpoint.clone()) else {
+        base.remark(given, &mut remarks);
+        let Some(adapter) = adapter(given, keys.verify.adapter.as_ref(), &keys.model) else {
             refuse!("--adapter is missing: give the folder or file of a trained adapter");
         };
         let Some(file) = keys.data.test_file.clone() else {
@@ -146,10 +156,12 @@ impl VerifySettings {
 pub struct DataCheckSettings {
     /// The file.
     pub file: PathBuf,
-    /// The base whose vocabulary and prompts count.
-    pub base: BaseConfig,
+    /// The base whose vocabulary and prompts count; `None`: what can be said without one.
+    pub base: Option<BaseConfig>,
     /// How rows become samples.
     pub data: DataConfig,
+    /// Rows to look at; `None`: all.
+    pub rows: Option<usize>,
     /// Print json.
     pub json: bool,
     /// Samples shown token by token.
@@ -167,10 +179,16 @@ impl DataCheckSettings {
         let mut remarks = Vec::new();
         given.check_status(&mut remarks)?;
         let keys = &given.keys;
+        let base = keys.model.model_name_or_path.is_some();
+        if !base && given.has("show") {
+            let place = given.place("show");
+            remarks.push(Remark::Note(format!("{place} has no effect without --model_name_or_path: tokens are shown")));
+        }
         let settings = Self {
             file,
-            base: BaseConfig::new(given, &keys.model, &keys.base)?,
+            base: base.then(|| BaseConfig::new(given, &keys.model, &keys.base)).transpose()?,
             data: data(given, &keys.data, &keys.our_data)?,
+            rows: keys.data.max_train_samples,
             json: keys.check.json,
             show: keys.check.show,
             list: keys.check.list,
@@ -190,13 +208,28 @@ pub struct DataConvertSettings {
     pub to: ConvertTo,
     /// How rows are read.
     pub data: DataConfig,
+    /// Rows to convert, from the start of the file; `None`: all.
+    pub rows: Option<usize>,
 }
+
+/// The keys that a conversion obeys: what tells how rows are read, and how many.
+const OF_CONVERSIONS: [&str; 9] = [
+    "to",
+    "prompt_column",
+    "response_column",
+    "history_column",
+    "max_train_samples",
+    "compat",
+    "lenient",
+    "data_format",
+    "alpaca_join",
+];
 
 impl DataConvertSettings {
     /// Resolves the keys.
     ///
     /// # Errors
-    /// Names the key that is out of range.
+    /// Names the key that is out of range, or that a conversion must not follow.
     pub fn resolve(
         from: PathBuf,
         into: PathBuf,
@@ -205,7 +238,18 @@ impl DataConvertSettings {
         let mut remarks = Vec::new();
         given.check_status(&mut remarks)?;
         let keys = &given.keys;
+        if given.has("source_prefix") {
+            refuse!(
+                "{} does not go with a conversion: training adds it to every prompt, and would add it again",
+                given.place("source_prefix")
+            );
+        }
+        let used = |key: &Key| key.status == Status::Used && !OF_CONVERSIONS.contains(&key.name);
+        for key in DataConvertKeys::keys().into_iter().filter(|key| used(key) && given.has(key.name)) {
+            let place = given.place(key.name);
+            remarks.push(Remark::Note(format!("{place} has no effect on a conversion: rows are written whole")));
+        }
         let data = data(given, &keys.data, &keys.our_data)?;
-        Ok((Self { from, into, to: keys.convert.to, data }, remarks))
+        Ok((Self { from, into, to: keys.convert.to, data, rows: keys.data.max_train_samples }, remarks))
     }
 }

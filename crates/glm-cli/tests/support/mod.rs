@@ -57,6 +57,17 @@ impl World {
         text
     }
 
+    /// Runs and expects exit code 2, one message that holds all the parts, and no output folder `no`.
+    pub fn refused(&self, words: &str, parts: &[&str]) {
+        let output = self.run(words);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{words}\n{text}");
+        assert_eq!(text.matches("error: ").count(), 1, "{words}\n{text}");
+        for part in parts {
+            assert!(text.contains(part), "{words}\n{text}\nlacks {part}");
+        }
+    }
+
     pub fn json(&self, name: &str) -> serde_json::Value {
         let path = self.path(name);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

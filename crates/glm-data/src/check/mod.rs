@@ -5,12 +5,14 @@ mod preview;
 mod repeats;
 mod report;
 mod strings;
+mod texts;
 
 use std::path::Path;
 
 pub use histogram::{Bucket, LengthReport};
 pub use preview::{ShownSample, ShownToken};
 pub use report::{CheckReport, LeftOut, Listing, Repeat, SpecialString};
+pub use texts::{TextReport, check_texts};
 
 use crate::batch::TrainRow;
 use crate::config::DataConfig;
@@ -20,7 +22,7 @@ use crate::preprocess::{Made, Outcome, Purpose, Recorder, Sampler};
 use crate::reader::{Row, Rows, SkippedRow, read_rows};
 use crate::tokenizer::Tokenizer;
 use histogram::Histogram;
-use repeats::Repeats;
+use texts::Texts;
 
 /// How much a report shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +31,25 @@ pub struct CheckOptions {
     pub samples: usize,
     /// Entries of each list; their number is always whole.
     pub listed: usize,
+    /// Rows to look at, from the start of the file; `None`: all.
+    pub rows: Option<usize>,
+}
+
+impl CheckOptions {
+    /// The rows of a file that are looked at.
+    fn read(&self, file: &Path) -> Result<(u64, Rows), DataError> {
+        let bytes = std::fs::metadata(file).map_err(|source| DataError::Io { file: file.into(), source })?.len();
+        let mut rows = read_rows(file, true)?;
+        if let Some(most) = self.rows {
+            rows.truncate(most);
+        }
+        Ok((bytes, rows))
+    }
 }
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self { samples: 3, listed: 20 }
+        Self { samples: 3, listed: 20, rows: None }
     }
 }
 
@@ -48,9 +64,8 @@ pub fn check_file(
     config: &DataConfig,
     options: CheckOptions,
 ) -> Result<CheckReport, DataError> {
-    let bytes = std::fs::metadata(file).map_err(|source| DataError::Io { file: file.into(), source })?.len();
+    let (bytes, rows) = options.read(file)?;
     let config = DataConfig { lenient: true, ..config.clone() };
-    let rows = read_rows(file, true)?;
     let sampler = Sampler::new(&rows, tokenizer, &config, Purpose::Train)?;
     let mut check = Check::new(&sampler, &rows, &config, options);
     for row in &rows.rows {
@@ -67,11 +82,9 @@ struct Check<'a> {
     recorder: Recorder,
     broken: Listing<SkippedRow>,
     left_out: Listing<LeftOut>,
-    special_strings: Listing<SpecialString>,
-    damaged: Listing<usize>,
+    texts: Texts,
     source: Histogram,
     target: Histogram,
-    repeats: Repeats,
     shown: Vec<ShownSample>,
 }
 
@@ -86,11 +99,9 @@ impl<'a> Check<'a> {
             recorder: Recorder::new(rows, config, &sampler.layout),
             broken,
             left_out: Listing::new(options.listed),
-            special_strings: Listing::new(options.listed),
-            damaged: Listing::new(options.listed),
+            texts: Texts::new(options.listed),
             source: Histogram::default(),
             target: Histogram::default(),
-            repeats: Repeats::default(),
             shown: Vec::new(),
         }
     }
@@ -105,13 +116,7 @@ impl<'a> Check<'a> {
             (_, Err(reason)) => return self.broken(row, reason),
             (Err(error), _) => return self.broken(row, reason(&error)),
         };
-        for found in strings::special_strings(&conversation, row.line) {
-            self.special_strings.push(found);
-        }
-        if strings::is_damaged(&conversation) {
-            self.damaged.push(row.line);
-        }
-        self.repeats.add(&conversation, row.line);
+        self.texts.add(&conversation, row.line);
         self.recorder.record(row, &made);
         for made in &made {
             self.sample(row, made, tokenizer);
@@ -148,7 +153,7 @@ impl<'a> Check<'a> {
     }
 
     fn finish(self, bytes: u64, config: &DataConfig) -> CheckReport {
-        let (duplicates, contradictions) = self.repeats.finish(self.options.listed);
+        let (duplicates, contradictions) = self.texts.repeats.finish(self.options.listed);
         let mut broken = self.broken;
         broken.first.sort_by_key(|row| row.index);
         CheckReport {
@@ -161,8 +166,8 @@ impl<'a> Check<'a> {
             target: self.target.finish(config.max_target_length),
             broken,
             left_out: self.left_out,
-            special_strings: self.special_strings,
-            damaged: self.damaged,
+            special_strings: self.texts.special_strings,
+            damaged: self.texts.damaged,
             duplicates,
             contradictions,
             shown: self.shown,

@@ -37,11 +37,18 @@ pub(super) fn read(
         }
     }
     let answer = text(row, "output", null_is_empty)?;
-    let mut conversation = Conversation::of_turns(history(row, history_column)?, query, answer);
+    // A row without question or answer is left out, whatever else is wrong with it.
+    let used = !query.is_empty() && !answer.is_empty();
+    let turns = match history(row, history_column) {
+        Err(_) if !used => Vec::new(),
+        turns => turns?,
+    };
+    let mut conversation = Conversation::of_turns(turns, query, answer);
     match row.get("system") {
         None | Some(Json::Null) => {}
         Some(Json::Text(system)) if system.is_empty() => {}
         Some(Json::Text(system)) => conversation.messages.insert(0, Said::new(Role::System, system)),
+        Some(_) if !used => {}
         Some(other) => {
             return Err(Fault::Wrong(format!("column \"system\": expected a text, found {}", other.describe())));
         }

@@ -6,14 +6,14 @@ use crate::prompt::{Role, Turn};
 
 /// An answer to train or to ask for, and all that stands before it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Example<'a> {
-    pub(super) prompt: &'a [Said],
-    pub(super) answer: &'a Said,
+pub(crate) struct Example<'a> {
+    pub(crate) prompt: &'a [Said],
+    pub(crate) answer: &'a Said,
 }
 
 impl<'a> Example<'a> {
     /// One example for each answer that is asked for, or only the last.
-    pub(super) fn all(conversation: &'a Conversation, train_on: TrainOn) -> Vec<Self> {
+    pub(crate) fn all(conversation: &'a Conversation, train_on: TrainOn) -> Vec<Self> {
         let messages = &conversation.messages;
         let example = |i: usize| Self { prompt: &messages[..i], answer: &messages[i] };
         match train_on {
@@ -51,7 +51,7 @@ impl<'a> Example<'a> {
     }
 
     /// Question or answer without a text, which the official scripts leave out. (A tool may give nothing back.)
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let asks_nothing = self.prompt.last().is_none_or(|said| said.role == Role::User && said.content.is_empty());
         asks_nothing || (self.answer.content.is_empty() && self.answer.metadata.is_empty())
     }

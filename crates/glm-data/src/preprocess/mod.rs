@@ -13,6 +13,7 @@ pub use eval::{EvalRow, eval_rows};
 pub use report::{Lengths, PreprocessReport};
 pub use train::train_rows;
 
+pub(crate) use example::Example;
 pub(crate) use report::{Outcome, Recorder};
 pub(crate) use sampler::{Made, Purpose, Sampler};
 

@@ -55,9 +55,14 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Keeps the first `n` rows (`max_train_samples` and its like).
+    /// Keeps the first `n` rows (`max_train_samples` and its like), and of the skipped ones those that stand before the last
+    /// of them.
     pub fn truncate(&mut self, n: usize) {
-        self.rows.truncate(n);
+        if n < self.rows.len() {
+            self.rows.truncate(n);
+            let end = self.rows.last().map_or(0, |row| row.index);
+            self.skipped.retain(|row| row.index < end);
+        }
     }
 }
 

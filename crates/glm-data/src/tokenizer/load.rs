@@ -9,7 +9,7 @@ use crate::error::DataError;
 use crate::variant::Variant;
 
 const CONFIG: &str = "tokenizer_config.json";
-/// Image tokens of the first ChatGLM-6B folders; later ones have none.
+/// Image tokens of the first ChatGLM-6B folders and the official tokenizer's default; later folders have none.
 const OLD_IMAGE_TOKENS: u32 = 20_000;
 /// Most image tokens that are accepted, so that ids cannot overflow.
 const MAX_IMAGE_TOKENS: u32 = 1 << 20;
@@ -67,6 +67,18 @@ impl Tokenizer {
     /// [`DataError::Io`], or [`DataError::Tokenizer`] when the file is broken or belongs to another kind of model.
     pub fn from_file(file: &Path, variant: Variant) -> Result<Self, DataError> {
         Self::load(file, variant, None)
+    }
+
+    /// As [`from_file`](Self::from_file), to look at a file that may lie alone: where nothing tells the number of image tokens
+    /// that of the official tokenizer is assumed, and returned.
+    ///
+    /// # Errors
+    /// As there, but for a missing number.
+    pub fn from_file_alone(file: &Path, variant: Variant) -> Result<(Self, Option<u32>), DataError> {
+        let told = variant != Variant::ChatGlm || image_tokens(&file.with_file_name(CONFIG))?.is_some();
+        // An embedding of any size has room for them.
+        let tokenizer = Self::load(file, variant, (!told).then_some(usize::MAX))?;
+        Ok((tokenizer, (!told).then_some(OLD_IMAGE_TOKENS)))
     }
 
     /// As [`from_file`](Self::from_file), from the bytes of the file and without image tokens.

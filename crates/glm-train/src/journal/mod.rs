@@ -14,7 +14,7 @@ mod trainer_state;
 pub use curve::{Curve, save_curve};
 pub use error::JournalError;
 pub use metrics::Metrics;
-pub use results::{Split, TrainSummary, save_results, split_metrics};
+pub use results::{Split, TrainSummary, results_path, save_results, split_metrics};
 pub use tensorboard::EventWriter;
 pub use trainer_log::{LogLine, TrainerLog};
 pub use trainer_state::TrainerState;

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::finite;
@@ -108,6 +108,11 @@ fn set_speed(m: &mut Metrics, split: Split, runtime: Duration, samples: f64, ste
     m.set_float(&format!("{split}_steps_per_second"), round(steps as f64 / seconds, 3))
 }
 
+/// Place of `{split}_results.json`.
+pub fn results_path(output_dir: &Path, split: Split) -> PathBuf {
+    output_dir.join(format!("{}_results.json", split.name()))
+}
+
 /// Writes `{split}_results.json` and merges the same numbers into `all_results.json`.
 ///
 /// # Errors
@@ -120,8 +125,7 @@ pub fn save_results(output_dir: &Path, split: Split, metrics: &Metrics) -> Resul
         Err(e) => return Err(FileError::at("read", &all_path)(e).into()),
     };
     all.merge(metrics);
-    let path = output_dir.join(format!("{}_results.json", split.name()));
-    atomic::write_file(&path, pretty(&metrics.to_value(), 4).as_bytes())?;
+    atomic::write_file(&results_path(output_dir, split), pretty(&metrics.to_value(), 4).as_bytes())?;
     atomic::write_file(&all_path, pretty(&all.to_value(), 4).as_bytes())?;
     Ok(())
 }

@@ -5,8 +5,8 @@ use super::observer::Observer;
 use super::state::Place;
 use crate::error::Result;
 use crate::journal::{
-    Curve, EventWriter, LogLine, Metrics, Split, TrainSummary, TrainerLog, TrainerState, save_curve, save_results,
-    split_metrics,
+    Curve, EventWriter, LogLine, Metrics, Split, TrainSummary, TrainerLog, TrainerState, results_path, save_curve,
+    save_results, split_metrics,
 };
 use crate::run_dir::TRAINER_STATE;
 use crate::schedule::RunLength;
@@ -45,6 +45,16 @@ impl Journal {
             rows: trainer.rows.len() as u64,
             weights,
         })
+    }
+
+    /// Whether the folder holds the results of a run of so many steps.
+    pub(super) fn is_finished(output_dir: &Path, total_steps: u64) -> bool {
+        let ends = |state: TrainerState| {
+            let last = state.log_history.last().and_then(|entry| entry.get("train_runtime"));
+            (state.global_step, state.max_steps) == (total_steps, total_steps) && last.is_some()
+        };
+        results_path(output_dir, Split::Train).is_file()
+            && TrainerState::load(&output_dir.join(TRAINER_STATE)).is_ok_and(ends)
     }
 
     fn at(&mut self, length: &RunLength, place: Place) {

@@ -57,6 +57,8 @@ pub struct Trainer<'a> {
 pub struct Outcome {
     /// Whether it was told to stop before its last step.
     pub interrupted: bool,
+    /// Whether all of it had been done before, results included: then nothing was written.
+    pub was_complete: bool,
     /// Steps done.
     pub step: u64,
     /// Mean loss of all steps.
@@ -100,11 +102,14 @@ impl Trainer<'_> {
             let (step, total) = (run.place.step, length.total_steps);
             if step > total {
                 let reason = format!("it stands at step {step}, past the {total} steps of this run; raise --max_steps");
-                return Err(TrainError::Resume { path: checkpoint.to_path_buf(), reason });
+                return Err(TrainError::OtherRun { path: checkpoint.to_path_buf(), reason });
             }
             let here = checkpoint_path(self.output_dir, run.place.step);
             let same = matches!((checkpoint.canonicalize(), here.canonicalize()), (Ok(a), Ok(b)) if a == b);
             run.saved_at = same.then_some(run.place.step);
+            if same && step == total && Journal::is_finished(self.output_dir, total) {
+                return Ok(run.outcome(true));
+            }
         }
         let mut journal = Journal::open(self, &length, resume, run.place)?;
         observer.started(&run.plan());
@@ -122,13 +127,7 @@ impl Trainer<'_> {
         if !interrupted {
             journal.finish(&length, run.place, runtime, observer)?;
         }
-        Ok(Outcome {
-            interrupted,
-            step: run.place.step,
-            train_loss: run.place.mean_loss(),
-            runtime,
-            checkpoint: checkpoint_path(self.output_dir, run.place.step),
-        })
+        Ok(Outcome { runtime, ..run.outcome(false) })
     }
 
     /// Bytes that activations may take.
@@ -161,6 +160,18 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
+    fn outcome(&self, was_complete: bool) -> Outcome {
+        let step = self.place.step;
+        Outcome {
+            interrupted: step < self.length.total_steps,
+            was_complete,
+            step,
+            train_loss: self.place.mean_loss(),
+            runtime: self.began.elapsed(),
+            checkpoint: checkpoint_path(self.trainer.output_dir, step),
+        }
+    }
+
     fn plan(&self) -> Plan {
         let longest = self.trainer.rows.iter().map(|r| r.ids.len()).max().unwrap_or(0);
         Plan {

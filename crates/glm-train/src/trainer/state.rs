@@ -124,8 +124,8 @@ pub fn load(folder: &Path, identity: &Identity, parameters: &[(String, Var)], op
     })?;
     let saved: Saved = serde_json::from_str(&text)
         .map_err(|e| resume(&path, format!("damaged: {e}. Remove this checkpoint to go on from the one before it")))?;
-    if let Some(refusal) = saved.identity.refusal(identity) {
-        return Err(resume(folder, refusal));
+    if let Some(reason) = saved.identity.refusal(identity) {
+        return Err(TrainError::OtherRun { path: folder.to_path_buf(), reason });
     }
     let path = folder.join(TENSORS_FILE);
     let damaged = |reason: String| {

@@ -3,28 +3,43 @@
 mod show;
 
 use super::base;
+use super::train::limited;
 use crate::config::tools::{DataCheckSettings, DataConvertSettings};
 use anyhow::{Context, bail};
-use glm_data::check::{CheckOptions, check_file};
+use glm_data::check::{CheckOptions, check_file, check_texts};
 use glm_data::format::convert;
-use glm_data::read_rows;
 use std::io::Write;
 
 /// `data check`: what is in a file, and what training would make of it.
 ///
 /// # Errors
-/// When no row of the file can be used, or the vocabulary cannot be read.
+/// When no row of the file can be used, or the vocabulary of the base that is named cannot be read.
 pub fn check(settings: DataCheckSettings) -> anyhow::Result<()> {
-    let tokenizer = base::vocabulary(&settings.base)?;
-    let options = CheckOptions { samples: settings.show, listed: settings.list };
-    let report = check_file(&settings.file, &tokenizer, &settings.data, options)?;
+    let options = CheckOptions { samples: settings.show, listed: settings.list, rows: settings.rows };
     let mut out = std::io::stdout().lock();
-    if settings.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-    } else {
-        show::report(&mut out, &report)?;
-    }
-    if report.source.samples == 0 {
+    let usable = match &settings.base {
+        Some(base) => {
+            let report = check_file(&settings.file, &base::vocabulary(base)?, &settings.data, options)?;
+            match settings.json {
+                true => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
+                false => show::report(&mut out, &report)?,
+            }
+            report.source.samples
+        }
+        None => {
+            let report = check_texts(&settings.file, &settings.data, options)?;
+            match settings.json {
+                true => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
+                false => show::texts(&mut out, &report)?,
+            }
+            eprintln!(
+                "note: lengths in tokens, what limits cut, and token ids depend on the vocabulary: give \
+                 --model_name_or_path for them"
+            );
+            report.rows_used
+        }
+    };
+    if usable == 0 {
         bail!("{}: no row can be used for training", settings.file.display());
     }
     Ok(())
@@ -35,11 +50,8 @@ pub fn check(settings: DataCheckSettings) -> anyhow::Result<()> {
 /// # Errors
 /// Names file, line and reason; the file that was to be written is then as it was.
 pub fn convert_file(settings: DataConvertSettings) -> anyhow::Result<()> {
-    let DataConvertSettings { from, into, to, data } = settings;
-    if into.exists() {
-        bail!("{}: it exists already; give another file, for nothing is replaced", into.display());
-    }
-    let rows = read_rows(&from, data.lenient)?;
+    let DataConvertSettings { from, into, to, data, rows } = settings;
+    let rows = limited(&from, rows, data.lenient)?;
     let mut lines = Vec::new();
     let report = convert(&rows, &data, to, &mut lines)?;
     if let Some(parent) = into.parent().filter(|parent| !parent.as_os_str().is_empty()) {

@@ -1,6 +1,7 @@
 //! The report on a file of rows, for people.
 
-use glm_data::check::{CheckReport, LengthReport, Listing, Repeat, ShownSample};
+use glm_data::SkippedRow;
+use glm_data::check::{CheckReport, LengthReport, Listing, Repeat, ShownSample, SpecialString, TextReport};
 use std::io::{Result, Write};
 
 /// Widest bar of a histogram.
@@ -16,15 +17,43 @@ pub fn report(out: &mut impl Write, report: &CheckReport) -> Result<()> {
     }
     lengths(out, "prompt tokens", &report.source)?;
     lengths(out, "answer tokens", &report.target)?;
-    list(out, "rows that cannot be used", &report.broken, |row| format!("line {}: {}", row.line, row.reason))?;
+    broken(out, &report.broken)?;
     list(out, "answers left out", &report.left_out, |row| format!("line {}: {}", row.line, row.reason))?;
-    list(out, "special tokens in texts (they stay ordinary characters)", &report.special_strings, |found| {
+    strings(out, &report.special_strings, &report.damaged)?;
+    repeats(out, &report.duplicates, &report.contradictions)?;
+    report.shown.iter().try_for_each(|sample| shown(out, sample))
+}
+
+/// Prints what could be said without a vocabulary.
+pub fn texts(out: &mut impl Write, report: &TextReport) -> Result<()> {
+    let (file, broken_rows) = (report.file.display(), report.broken.count);
+    writeln!(out, "{file}: {} bytes, {}", report.bytes, report.layout)?;
+    write!(out, "{} of {} rows have a question and an answer", report.rows_used, report.rows_read)?;
+    writeln!(out, "; {} are empty, {broken_rows} broken", report.empty)?;
+    if let Some(note) = &report.note {
+        writeln!(out, "note: {note}")?;
+    }
+    writeln!(out, "\nprompt characters: {}", report.prompt_characters)?;
+    writeln!(out, "answer characters: {}", report.answer_characters)?;
+    broken(out, &report.broken)?;
+    strings(out, &report.special_strings, &report.damaged)?;
+    repeats(out, &report.duplicates, &report.contradictions)
+}
+
+fn broken(out: &mut impl Write, rows: &Listing<SkippedRow>) -> Result<()> {
+    list(out, "rows that cannot be used", rows, |row| format!("line {}: {}", row.line, row.reason))
+}
+
+fn strings(out: &mut impl Write, special: &Listing<SpecialString>, damaged: &Listing<usize>) -> Result<()> {
+    list(out, "special tokens in texts (they stay ordinary characters)", special, |found| {
         format!("line {} ({}): {}", found.line, found.role.name(), found.text)
     })?;
-    list(out, "texts with U+FFFD, the trace of a wrong decoding", &report.damaged, |line| format!("line {line}"))?;
-    list(out, "duplicates (same prompt, same answer)", &report.duplicates, repeated)?;
-    list(out, "contradictions (same prompt, other answer)", &report.contradictions, repeated)?;
-    report.shown.iter().try_for_each(|sample| shown(out, sample))
+    list(out, "texts with U+FFFD, the trace of a wrong decoding", damaged, |line| format!("line {line}"))
+}
+
+fn repeats(out: &mut impl Write, duplicates: &Listing<Repeat>, contradictions: &Listing<Repeat>) -> Result<()> {
+    list(out, "duplicates (same prompt, same answer)", duplicates, repeated)?;
+    list(out, "contradictions (same prompt, other answer)", contradictions, repeated)
 }
 
 fn repeated(repeat: &Repeat) -> String {

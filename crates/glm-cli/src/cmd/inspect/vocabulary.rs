@@ -18,11 +18,18 @@ pub fn is_in(folder: &Path) -> bool {
 pub fn show(path: &Path, report: &mut Report) -> anyhow::Result<()> {
     let named = |variant: &Variant| path.file_name().is_some_and(|name| name == variant.tokenizer_file());
     let variant = if named(&Variant::ChatGlm) { Variant::ChatGlm } else { Variant::ChatGlm2 };
-    let tokenizer = Tokenizer::from_file(path, variant)?;
-    report.section(
-        "Vocabulary (SentencePiece)",
-        &[("tokens", format!("{} with the five special ones", tokenizer.vocab_size()))],
-    )
+    let (tokenizer, assumed) = Tokenizer::from_file_alone(path, variant)?;
+    let mut facts = vec![("tokens", format!("{} with the five special ones", tokenizer.vocab_size()))];
+    if let Some(image_tokens) = assumed {
+        facts.push((
+            "image tokens",
+            format!(
+                "{image_tokens} of them, assumed as the official tokenizer does where no tokenizer_config.json beside it says \
+                 num_image_tokens; later ChatGLM-6B folders have 0"
+            ),
+        ));
+    }
+    report.section("Vocabulary (SentencePiece)", &facts)
 }
 
 /// One line about the vocabulary of a base folder with `rows` rows of embedding.

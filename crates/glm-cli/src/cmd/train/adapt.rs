@@ -84,6 +84,11 @@ pub fn train(
             "stopped after step {}; saved {checkpoint}. To go on: the same command with --resume_from_checkpoint auto",
             outcome.step
         );
+    } else if outcome.was_complete {
+        eprintln!(
+            "the run was already complete: {checkpoint} is its last step, and its results are left as they are. To train \
+             longer, raise --max_steps or --num_train_epochs",
+        );
     } else {
         eprintln!(
             "trained {} steps in {seconds:.1} s, mean loss {:.4}; checkpoint {checkpoint}",

@@ -32,6 +32,9 @@ pub fn run(settings: RunConfig) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
     // Rows are read before the base: a broken row should not cost the time of loading twelve gigabytes.
     let prepared = base::prepare(&settings.base, settings.adapter.as_ref())?;
+    if let (true, Some(adapter)) = (settings.do_train, &settings.adapter) {
+        adapter::check_size(adapter, &prepared.config, settings.train.per_device_train_batch_size)?;
+    }
     // Not earlier: a download is to end at the first signal.
     let stop = signals::stop_flag()?;
     let data = Data::read(&settings, &prepared.tokenizer)?;
