@@ -10,7 +10,9 @@ const RUN: &str = "plan --train_file train.json --model_name_or_path base --max_
     --max_source_length 64 --max_target_length 32 --per_device_train_batch_size 2 --threads 1";
 
 fn plan(world: &World, flags: &str) -> Value {
-    serde_json::from_str(&world.ok(&format!("{RUN} {flags} --json"))).unwrap()
+    let output = world.run(&format!("{RUN} {flags} --json"));
+    assert!(output.status.success(), "{flags}: {}", support::text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]

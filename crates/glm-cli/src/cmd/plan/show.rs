@@ -5,7 +5,7 @@ use super::Plan;
 /// Prints it.
 pub fn print(plan: &Plan) {
     let m = &plan.memory;
-    println!("base      {}, linear layers as {}", plan.base, plan.scheme);
+    println!("base      {}, linear layers: {}", plan.base, plan.scheme);
     println!("trains    {}: {} values", plan.method, plan.trainable);
     println!(
         "rows      {}: {} tokens an epoch, {} of them scored; longest {}, largest micro batch {}",
