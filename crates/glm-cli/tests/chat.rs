@@ -9,7 +9,7 @@ use assert_cmd::Command;
 use glm_data::{Rng, Tokenizer, Turn, Variant, prompt};
 use glm_infer::{Engine, GenerationConfig, Request, SpecialIds};
 use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder, PrefixFile, write_prefix};
-use glm_model::{DenseType, LoadOptions, Network, Scheme, Trains};
+use glm_model::{DenseType, LoadOptions, Network, Scheme};
 use glm_testkit::{fixture, write_random_base};
 use std::path::Path;
 use std::process::Output;
@@ -144,7 +144,7 @@ fn a_checkpoint_answers_over_every_form_of_the_base() {
         ("--base_dtype bf16", dense(DenseType::Bf16)),
         ("--base_dtype f16", dense(DenseType::F16)),
     ] {
-        let options = LoadOptions { scheme, trains: Trains::Nothing };
+        let options = LoadOptions { scheme, ..LoadOptions::default() };
         let network = Network::load(&room.folder.path().join("base"), options, &mut |_, _| {}).unwrap();
         let (out, _) = room.answers(&format!("{with} {flags}"), "你好\n");
         let held = room.expected_from(&network, Some(&prefix), &[], "你好", 9);

@@ -123,7 +123,7 @@ pub fn make_base(out: &Path, stop: &AtomicBool, observer: &mut dyn Observer) -> 
     let names: Vec<(String, Vec<usize>)> =
         initial.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
     write(&out.join(WEIGHTS), &initial)?;
-    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All };
+    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All, ..LoadOptions::default() };
     let network = Network::load(out, options, &mut |_, _| {})?;
     let save = |_: &Path| Ok(());
     let trainer = Trainer {

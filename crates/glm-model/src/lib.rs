@@ -18,4 +18,4 @@ pub mod weights;
 pub use config::GlmConfig;
 pub use error::{ModelError, Result};
 pub use glm::{AdapterInputs, KvCache, LoadOptions, Network, Trains};
-pub use quant::{DenseType, Scheme};
+pub use quant::{Compute, DenseType, Scheme};

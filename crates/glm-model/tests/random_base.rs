@@ -5,7 +5,7 @@ use glm_data::{Batch, Positions, Variant};
 use glm_model::glm::layout;
 use glm_model::random_base::RandomBase;
 use glm_model::weights::{ElementType, FileFormat, WeightFolder};
-use glm_model::{AdapterInputs, DenseType, GlmConfig, LoadOptions, Network, Scheme, Trains};
+use glm_model::{AdapterInputs, DenseType, GlmConfig, LoadOptions, Network, Scheme};
 use glm_testkit::fixture;
 use std::path::Path;
 use tempfile::TempDir;
@@ -60,7 +60,7 @@ fn written(base: &RandomBase) -> TempDir {
 }
 
 fn network(folder: &Path, scheme: Scheme) -> Network {
-    Network::load(folder, LoadOptions { scheme, trains: Trains::Nothing }, &mut |_, _| {}).unwrap()
+    Network::load(folder, LoadOptions { scheme, ..LoadOptions::default() }, &mut |_, _| {}).unwrap()
 }
 
 #[test]

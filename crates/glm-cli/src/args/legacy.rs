@@ -8,13 +8,13 @@ keys! {
     pub struct LegacyArgs in "Training";
 
     /// Half precision
-    fp16: bool = false, unused "activations, norms and the loss are f32, which no loss scaling is needed for; --base_dtype and --quantization_bit decide how the base is held";
+    fp16: bool = false, unused "--compute says in which numbers products are made (bf16 where the processor can, which needs no loss scaling); --base_dtype and --quantization_bit decide how the base is held";
     /// bfloat16
-    bf16: bool = false, unused "activations, norms and the loss are f32; --base_dtype bf16 holds the base in bf16";
+    bf16: bool = false, unused "--compute says in which numbers products are made (bf16 where the processor can), --base_dtype bf16 holds the base in bf16; norms and the loss are f32";
     /// Evaluate in half precision
-    fp16_full_eval: bool = false, unused "evaluation computes as training does, in f32 over the base as it is held";
+    fp16_full_eval: bool = false, unused "evaluation computes as training does; see --compute";
     /// Evaluate in bfloat16
-    bf16_full_eval: bool = false, unused "evaluation computes as training does, in f32 over the base as it is held";
+    bf16_full_eval: bool = false, unused "evaluation computes as training does; see --compute";
     /// TF32 on NVIDIA cards
     tf32: Option<bool> = None, unused "there is no TF32 on the CPU";
     /// Do not use a graphics card

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::keys::keys;
-use super::types::{BaseDtype, Bits, Group};
+use super::types::{BaseDtype, Bits, ComputeIn, Group};
 
 keys! {
     /// The official `ModelArguments`, the same in ChatGLM-6B and ChatGLM2-6B.
@@ -46,6 +46,9 @@ keys! {
     quantization_group: Option<Group> = None;
     /// Number format in which a base without --quantization_bit is held; auto: as in its files
     base_dtype: BaseDtype = BaseDtype::Auto;
+    /// Numbers in which products with frozen weights are made, with sums in f32: bf16 (rounded to 8 significant bits; 2 to 4
+    /// times as fast) or f32; auto: bf16 where the processor has instructions for it (AVX512_BF16)
+    compute: ComputeIn = ComputeIn::Auto;
     /// Download nothing: a model that is given by its name must be in the cache. HF_HUB_OFFLINE=1 says the same
     offline: bool = false;
     /// Threads to compute with (default: one a core)

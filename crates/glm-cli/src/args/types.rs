@@ -169,6 +169,23 @@ choice!(BaseDtype, "auto|f32|bf16|f16";
     BaseDtype::F16 => "f16" | "fp16" | "float16",
 );
 
+/// Numbers in which products with frozen weights are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ComputeIn {
+    /// The fastest that the processor has instructions for.
+    Auto,
+    /// bfloat16.
+    Bf16,
+    /// 32-bit floats.
+    F32,
+}
+choice!(ComputeIn, "auto|bf16|f32";
+    ComputeIn::Auto => "auto",
+    ComputeIn::Bf16 => "bf16" | "bfloat16",
+    ComputeIn::F32 => "f32" | "fp32" | "float32",
+);
+
 /// Number format of the weights in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

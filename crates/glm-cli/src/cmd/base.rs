@@ -125,7 +125,7 @@ impl Prepared<'_> {
     /// # Errors
     /// As [`Prepared::load`].
     pub fn load_first(&self, layers: usize, trains: Trains) -> anyhow::Result<Network> {
-        let options = LoadOptions { scheme: scheme(self.base), trains };
+        let options = LoadOptions { scheme: scheme(self.base), trains, compute: self.base.compute.into() };
         Network::load_first(&self.folder, layers, options, &mut |_, _| {}).map_err(of_setting)
     }
 
@@ -139,7 +139,7 @@ impl Prepared<'_> {
         if let Ok(style) = ProgressStyle::with_template("loading {bar:28.cyan/blue} {bytes}/{total_bytes}, ETA {eta}") {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        let options = LoadOptions { scheme: scheme(self.base), trains: self.trains };
+        let options = LoadOptions { scheme: scheme(self.base), trains: self.trains, compute: self.base.compute.into() };
         let network = Network::load(&self.folder, options, &mut |done, total| {
             bar.set_length(total);
             bar.set_position(done);

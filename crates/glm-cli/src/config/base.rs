@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use glm_model::Compute;
 use serde::{Deserialize, Serialize};
 
 use crate::args::keys::KeySet;
 use crate::args::model::{BaseArgs, ModelArgs};
 use crate::args::sources::Given;
-use crate::args::types::{BaseDtype, Bits, Group};
+use crate::args::types::{BaseDtype, Bits, ComputeIn, Group};
 use crate::args::usage::{Remark, UsageError, refuse};
 use crate::hub::{HubConfig, check_revision};
 
@@ -50,6 +51,43 @@ pub struct BaseConfig {
     pub dtype: BaseDtype,
     /// Quantization asked for; `None`: as the folder has it.
     pub quantization: Option<Quantization>,
+    /// Numbers in which products with frozen weights are made.
+    #[serde(default)]
+    pub compute: ComputeConfig,
+}
+
+/// Numbers that the processor has instructions for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ComputeConfig {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// bfloat16.
+    Bf16,
+}
+
+impl From<ComputeConfig> for Compute {
+    fn from(config: ComputeConfig) -> Self {
+        match config {
+            ComputeConfig::F32 => Self::F32,
+            ComputeConfig::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+impl ComputeConfig {
+    fn new<K: KeySet>(given: &Given<K>, asked: ComputeIn) -> Result<Self, UsageError> {
+        match asked {
+            ComputeIn::F32 => Ok(Self::F32),
+            _ if Compute::Bf16.available() => Ok(Self::Bf16),
+            ComputeIn::Auto => Ok(Self::F32),
+            ComputeIn::Bf16 => refuse!(
+                "{}: this processor has no instructions for it (AVX512_BF16); leave the flag out for f32",
+                given.place("compute")
+            ),
+        }
+    }
 }
 
 impl BaseConfig {
@@ -81,7 +119,8 @@ impl BaseConfig {
                 refuse!("{} needs --quantization_bit 4: only INT4 has groups", given.place("quantization_group"))
             }
         };
-        Ok(Self { path, hub, dtype: base.base_dtype, quantization })
+        let compute = ComputeConfig::new(given, base.compute)?;
+        Ok(Self { path, hub, dtype: base.base_dtype, quantization, compute })
     }
 
     /// Remarks on keys that the others leave without effect.
@@ -105,6 +144,10 @@ impl BaseConfig {
             Some(Quantization::Int4) => "INT4".into(),
             Some(Quantization::Int4Grouped { group }) => format!("INT4 in groups of {group}"),
         };
-        format!("{} held in {held}", self.path.display())
+        let compute = match self.compute {
+            ComputeConfig::F32 => "f32",
+            ComputeConfig::Bf16 => "bf16",
+        };
+        format!("{} held in {held}, products in {compute}", self.path.display())
     }
 }

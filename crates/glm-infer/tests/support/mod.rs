@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use glm_data::{Batch, Positions, Variant};
 use glm_infer::{Answer, Engine, GenerationConfig, Request, SpecialIds};
 use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder};
-use glm_model::{AdapterInputs, LoadOptions, Network, Scheme, Trains};
+use glm_model::{AdapterInputs, LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture, relative_error};
 use serde_json::Value;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 pub const AS_STORED: Scheme = Scheme::Dense { dtype: None };
 
 pub fn network(folder: &str, scheme: Scheme) -> Network {
-    let options = LoadOptions { scheme, trains: Trains::Nothing };
+    let options = LoadOptions { scheme, ..LoadOptions::default() };
     Network::load(&fixture(folder), options, &mut |_, _| {}).expect("the fixture loads")
 }
 

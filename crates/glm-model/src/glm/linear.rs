@@ -3,15 +3,14 @@
 use super::inputs::Delta;
 use super::param::Param;
 use crate::ops;
-use crate::quant::FrozenWeight;
+use crate::quant::Frozen;
 use candle_core::{Result, Tensor};
-use std::sync::Arc;
 
 /// The matrix of a linear layer or of an embedding, `[out, in]`.
 #[derive(Debug, Clone)]
 pub enum Weight {
     /// Never changes; only passes gradients through.
-    Frozen(Arc<dyn FrozenWeight>),
+    Frozen(Frozen),
     /// A variable on the tape.
     Trainable(Param),
 }
@@ -23,7 +22,7 @@ impl Weight {
     /// Never for weights that were loaded.
     pub fn shape(&self) -> Result<(usize, usize)> {
         match self {
-            Self::Frozen(weight) => Ok(weight.shape()),
+            Self::Frozen(frozen) => Ok(frozen.weight.shape()),
             Self::Trainable(weight) => weight.held().dims2(),
         }
     }
@@ -51,7 +50,7 @@ impl Weight {
             );
         }
         match self {
-            Self::Frozen(weight) => {
+            Self::Frozen(Frozen { weight, .. }) => {
                 let mut values = vec![0.0; ids.len() * width];
                 ids.iter().zip(values.chunks_exact_mut(width)).for_each(|(id, out)| weight.row(*id as usize, out));
                 ops::tensor(values, (ids.len(), width))
@@ -66,7 +65,7 @@ impl Weight {
     /// Bytes that it occupies.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Frozen(weight) => weight.bytes(),
+            Self::Frozen(frozen) => frozen.weight.bytes(),
             Self::Trainable(weight) => weight.held().elem_count() * 4,
         }
     }

@@ -6,7 +6,7 @@ use super::trains::trained_type;
 use super::{Block, Linear, Network, Trains, Weight, layout};
 use crate::config::GlmConfig;
 use crate::ops;
-use crate::quant::{self, DenseType, Scheme};
+use crate::quant::{self, Compute, DenseType, Frozen, Scheme};
 use crate::variant::{Names, NormKind};
 use crate::weights::{TensorBytes, WeightFolder, fingerprint};
 use crate::{ModelError, Result};
@@ -31,11 +31,13 @@ pub struct LoadOptions {
     /// The weights that become f32 variables, whatever the scheme says. With bf16 as scheme they are the masters of what the
     /// forward pass sees rounded to bf16.
     pub trains: Trains,
+    /// In which numbers products with frozen weights are made.
+    pub compute: Compute,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { scheme: Scheme::Dense { dtype: None }, trains: Trains::Nothing }
+        Self { scheme: Scheme::Dense { dtype: None }, trains: Trains::Nothing, compute: Compute::F32 }
     }
 }
 
@@ -84,6 +86,7 @@ impl Network {
         let mut loader = Loader {
             weights,
             scheme,
+            compute: options.compute,
             trainable: all,
             in_bf16: trains != Trains::Nothing && trained_type(scheme) == DenseType::Bf16,
             parameters: Vec::new(),
@@ -109,7 +112,18 @@ impl Network {
         };
         let parameters = loader.parameters;
         let fingerprint = fingerprint(weights);
-        Ok(Self { config, embedding, blocks, final_norm, output, parameters, fingerprint, scheme, trains })
+        Ok(Self {
+            config,
+            embedding,
+            blocks,
+            final_norm,
+            output,
+            parameters,
+            fingerprint,
+            scheme,
+            trains,
+            compute: options.compute,
+        })
     }
 }
 
@@ -128,6 +142,7 @@ fn stored_scheme(config: &GlmConfig, weights: &WeightFolder, options: LoadOption
 struct Loader<'a> {
     weights: &'a WeightFolder,
     scheme: Scheme,
+    compute: Compute,
     /// Whether what is read now trains.
     trainable: bool,
     /// Whether the network is used in bf16, vectors included, as it will be saved.
@@ -181,7 +196,7 @@ impl Loader<'_> {
         }
         let weight = scheme.freeze(&self.bytes(name)?).map_err(|reason| self.wrong(name, reason))?;
         self.finished(name);
-        Ok(Weight::Frozen(weight))
+        Ok(Weight::Frozen(Frozen { weight, compute: self.compute }))
     }
 
     /// One matrix serves as embedding and output layer; a stored copy of it must say the same.
@@ -232,7 +247,7 @@ impl Loader<'_> {
                     .map_err(|reason| self.wrong(&weight_name, reason))?;
                 self.finished(&weight_name);
                 self.finished(&scale_name);
-                Weight::Frozen(weight)
+                Weight::Frozen(Frozen { weight, compute: self.compute })
             }
         };
         let bias = if bias { Some(self.vector(&format!("{name}.bias"))?) } else { None };

@@ -22,7 +22,7 @@ pub use pass::Pass;
 pub use trains::Trains;
 
 use crate::config::GlmConfig;
-use crate::quant::{DenseType, Scheme};
+use crate::quant::{Compute, DenseType, Scheme};
 use candle_core::{Result, Tensor, Var};
 use glm_data::Batch;
 use norm::Norm;
@@ -39,6 +39,7 @@ pub struct Network {
     fingerprint: String,
     scheme: Scheme,
     trains: Trains,
+    compute: Compute,
 }
 
 impl Network {
@@ -66,6 +67,7 @@ impl Network {
             fingerprint: self.fingerprint.clone(),
             scheme: self.scheme,
             trains: self.trains,
+            compute: self.compute,
         }
     }
 
@@ -87,6 +89,11 @@ impl Network {
     /// Which weights train.
     pub fn trains(&self) -> Trains {
         self.trains
+    }
+
+    /// In which numbers products with frozen weights are made.
+    pub fn compute(&self) -> Compute {
+        self.compute
     }
 
     /// The type in which weights that train are used, and in which they should be saved; they are held in f32.

@@ -5,7 +5,7 @@ use super::norm::Norm;
 use super::param::Param;
 use super::{Block, Network, Trains};
 use crate::ops::with_floats;
-use crate::quant::{Dense, DenseType};
+use crate::quant::{Compute, Dense, DenseType, Frozen};
 use candle_core::Result;
 use half::bf16;
 use rayon::prelude::*;
@@ -25,50 +25,57 @@ impl Network {
         if self.trains == Trains::Nothing || self.trained_type() != DenseType::Bf16 {
             return Ok(None);
         }
-        let embedding = self.embedding.settled()?;
-        let output = if self.config.knobs.tied_embeddings { embedding.clone() } else { self.output.settled()? };
+        let embedding = self.embedding.settled(self.compute)?;
+        let output =
+            if self.config.knobs.tied_embeddings { embedding.clone() } else { self.output.settled(self.compute)? };
         Ok(Some(Self {
             config: self.config.clone(),
             embedding,
-            blocks: self.blocks.iter().map(Block::settled).collect::<Result<_>>()?,
+            blocks: self.blocks.iter().map(|block| block.settled(self.compute)).collect::<Result<_>>()?,
             final_norm: self.final_norm.settled()?,
             output,
             parameters: Vec::new(),
             fingerprint: self.fingerprint.clone(),
             scheme: self.scheme,
             trains: Trains::Nothing,
+            compute: self.compute,
         }))
     }
 }
 
 impl Block {
-    fn settled(&self) -> Result<Self> {
+    fn settled(&self, compute: Compute) -> Result<Self> {
         Ok(Self {
             input_norm: self.input_norm.settled()?,
-            query_key_value: self.query_key_value.settled()?,
-            attention_out: self.attention_out.settled()?,
+            query_key_value: self.query_key_value.settled(compute)?,
+            attention_out: self.attention_out.settled(compute)?,
             post_norm: self.post_norm.settled()?,
-            mlp_in: self.mlp_in.settled()?,
-            mlp_out: self.mlp_out.settled()?,
+            mlp_in: self.mlp_in.settled(compute)?,
+            mlp_out: self.mlp_out.settled(compute)?,
             ..self.clone()
         })
     }
 }
 
 impl Linear {
-    fn settled(&self) -> Result<Self> {
-        Ok(Self { weight: self.weight.settled()?, bias: self.bias.as_ref().map(Param::settled).transpose()? })
+    fn settled(&self, compute: Compute) -> Result<Self> {
+        Ok(Self { weight: self.weight.settled(compute)?, bias: self.bias.as_ref().map(Param::settled).transpose()? })
     }
 }
 
 impl Weight {
-    fn settled(&self) -> Result<Self> {
+    fn settled(&self, compute: Compute) -> Result<Self> {
         let Self::Trainable(param) = self else { return Ok(self.clone()) };
         let (_, inner) = param.held().dims2()?;
-        let values = with_floats(param.held(), |values| {
-            values.par_iter().with_min_len(PART).map(|v| bf16::from_f32(*v)).collect()
+        let bytes = with_floats(param.held(), |values| {
+            let mut bytes = vec![0; values.len() * 2];
+            let (pairs, _) = bytes.as_chunks_mut::<2>();
+            let pairs = pairs.par_iter_mut().with_min_len(PART).zip(values);
+            pairs.for_each(|(b, v)| *b = bf16::from_f32(*v).to_le_bytes());
+            bytes
         })?;
-        Ok(Self::Frozen(Arc::new(Dense::<bf16>::new(inner, values))))
+        let weight = Arc::new(Dense::new(inner, DenseType::Bf16, bytes));
+        Ok(Self::Frozen(Frozen { weight, compute }))
     }
 }
 

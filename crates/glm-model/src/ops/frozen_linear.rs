@@ -1,13 +1,12 @@
 //! `y = x Wᵀ + b` with a frozen `W` and `b`; the backward gives `dx = dy W` and nothing else.
 
 use super::{floats, tensor, with_floats};
-use crate::quant::FrozenWeight;
+use crate::quant::Frozen;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
-use std::sync::Arc;
+use glm_kernels::cpu::frozen;
 
 struct FrozenLinear {
-    weight: Arc<dyn FrozenWeight>,
+    weight: Frozen,
     bias: Option<Tensor>,
 }
 
@@ -15,8 +14,8 @@ struct FrozenLinear {
 ///
 /// # Errors
 /// When the width of `x` is not that of the weight.
-pub fn frozen_linear(x: &Tensor, weight: &Arc<dyn FrozenWeight>, bias: Option<&Tensor>) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(FrozenLinear { weight: Arc::clone(weight), bias: bias.cloned() })
+pub fn frozen_linear(x: &Tensor, weight: &Frozen, bias: Option<&Tensor>) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(FrozenLinear { weight: weight.clone(), bias: bias.cloned() })
 }
 
 impl CustomOp1 for FrozenLinear {
@@ -25,24 +24,26 @@ impl CustomOp1 for FrozenLinear {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (out, inner) = self.weight.shape();
+        let (out, inner) = self.weight.weight.shape();
         let (tokens, width) = layout.shape().dims2()?;
         if width != inner {
             candle_core::bail!("frozen-linear: input has {width} columns, the weight [{out}, {inner}] needs {inner}");
         }
         let mut y = vec![0.0; tokens * out];
-        self.weight.matmul(floats(self.name(), storage, layout)?, &mut y);
-        if let Some(bias) = &self.bias {
-            with_floats(bias, |bias| {
-                y.par_chunks_mut(out).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
-            })?;
+        let x = floats(self.name(), storage, layout)?;
+        let Frozen { weight, compute } = &self.weight;
+        let product = |bias: Option<&[f32]>, y: &mut [f32]| frozen::matmul(&weight.matrix(), *compute, x, bias, y);
+        match &self.bias {
+            Some(bias) => with_floats(bias, |bias| product(Some(bias), &mut y))?,
+            None => product(None, &mut y),
         }
         Ok((CpuStorage::F32(y), Shape::from((tokens, out))))
     }
 
     fn bwd(&self, arg: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let mut dx = vec![0.0; arg.elem_count()];
-        with_floats(grad, |dy| self.weight.input_gradient(dy, &mut dx))?;
+        let Frozen { weight, compute } = &self.weight;
+        with_floats(grad, |dy| frozen::input_gradient(&weight.matrix(), *compute, dy, &mut dx))?;
         Ok(Some(tensor(dx, arg.shape().clone())?))
     }
 }

@@ -1,7 +1,7 @@
 //! Every op against central differences of its own forward, through candle's tape.
 
 use super::*;
-use crate::quant::{Dense, FrozenWeight};
+use crate::quant::{Compute, Dense, DenseType, Frozen};
 use candle_core::Var;
 use glm_kernels::cpu::attention::Shape as Heads;
 use std::sync::Arc;
@@ -44,7 +44,8 @@ fn check(name: &str, at: &Tensor, f: impl Fn(&Tensor) -> Tensor) {
 
 #[test]
 fn gradients_equal_finite_differences() {
-    let weight: Arc<dyn FrozenWeight> = Arc::new(Dense::<f32>::new(4, (0..20).map(|i| (i as f32).sin()).collect()));
+    let bytes = (0..20).flat_map(|i| (i as f32).sin().to_le_bytes()).collect();
+    let weight = Frozen { weight: Arc::new(Dense::new(4, DenseType::F32, bytes)), compute: Compute::F32 };
     check("frozen_linear", &wave((3, 4), 0.1), |x| frozen_linear(x, &weight, None).unwrap());
     let bias = wave((1, 5), 0.9).flatten_all().unwrap();
     check("frozen_linear with bias", &wave((3, 4), 0.1), |x| frozen_linear(x, &weight, Some(&bias)).unwrap());
@@ -117,7 +118,7 @@ fn weights_rounded_to_bf16_pass_their_gradient_as_if_they_were_not() {
 
 #[test]
 fn wrong_shapes_are_errors() {
-    let weight: Arc<dyn FrozenWeight> = Arc::new(Dense::<f32>::new(4, vec![0.0; 8]));
+    let weight = Frozen { weight: Arc::new(Dense::new(4, DenseType::F32, vec![0; 32])), compute: Compute::F32 };
     assert!(frozen_linear(&wave((2, 3), 0.0), &weight, None).is_err());
     let vector = |n: usize| wave((1, n), 0.0).flatten_all().unwrap();
     assert!(layer_norm(&wave((2, 3), 0.0), &vector(3), &vector(2), 1e-5).is_err());

@@ -1,79 +1,40 @@
-//! Weights kept as floats: f32, f16 or bf16; products are always in f32.
+//! Weights kept as floats: f32, f16 or bf16.
 
-use super::FrozenWeight;
-use glm_kernels::cpu::frozen::Blocks;
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
-use std::ops::Range;
+use super::{DenseType, FrozenWeight};
+use glm_kernels::cpu::frozen::{Matrix, Values};
 
-/// A dense weight of one element type.
+/// A dense weight, its elements as little-endian bytes.
 #[derive(Debug)]
-pub struct Dense<E> {
+pub struct Dense {
     inner: usize,
-    values: Vec<E>,
+    dtype: DenseType,
+    bytes: Vec<u8>,
 }
 
-impl<E> Dense<E> {
-    /// `values` is `[out, inner]`.
+impl Dense {
+    /// `bytes` are those of `[out, inner]` elements of type `dtype`.
     ///
     /// # Panics
-    /// When `values` does not hold whole rows.
-    pub fn new(inner: usize, values: Vec<E>) -> Self {
-        assert!(inner > 0 && values.len().is_multiple_of(inner), "dense weight: not whole rows");
-        Self { inner, values }
+    /// When they are not those of whole rows.
+    pub fn new(inner: usize, dtype: DenseType, bytes: Vec<u8>) -> Self {
+        let row = inner * dtype.size();
+        assert!(row > 0 && bytes.len().is_multiple_of(row), "dense weight: not whole rows");
+        Self { inner, dtype, bytes }
     }
 }
 
-/// Element types of [`Dense`].
-pub trait Element: Send + Sync + std::fmt::Debug + Sized {
-    /// Widens a run of values.
-    fn widen(values: &[Self], out: &mut [f32]);
-}
-
-impl Element for f32 {
-    fn widen(values: &[Self], out: &mut [f32]) {
-        out.copy_from_slice(values);
-    }
-}
-
-impl Element for f16 {
-    fn widen(values: &[Self], out: &mut [f32]) {
-        values.convert_to_f32_slice(out);
-    }
-}
-
-impl Element for bf16 {
-    fn widen(values: &[Self], out: &mut [f32]) {
-        out.iter_mut().zip(values).for_each(|(o, v)| *o = f32::from_bits(u32::from(v.to_bits()) << 16));
-    }
-}
-
-impl<E: Element> Blocks for Dense<E> {
-    fn shape(&self) -> (usize, usize) {
-        (self.values.len() / self.inner, self.inner)
-    }
-
-    fn column_step(&self) -> usize {
-        1
-    }
-
-    fn unpack(&self, rows: Range<usize>, cols: Range<usize>, out: &mut [f32]) {
-        for (r, out) in rows.zip(out.chunks_exact_mut(cols.len())) {
-            E::widen(&self.values[r * self.inner + cols.start..r * self.inner + cols.end], out);
-        }
-    }
-
-    fn row_scales(&self) -> Option<&[f32]> {
-        None
-    }
-}
-
-impl<E: Element> FrozenWeight for Dense<E> {
-    fn blocks(&self) -> &dyn Blocks {
-        self
+impl FrozenWeight for Dense {
+    fn matrix(&self) -> Matrix<'_> {
+        let values = match self.dtype {
+            DenseType::F32 => Values::F32(self.bytes.as_chunks().0),
+            DenseType::F16 => Values::F16(self.bytes.as_chunks().0),
+            DenseType::Bf16 => Values::Bf16(self.bytes.as_chunks().0),
+        };
+        let rows = self.bytes.len() / (self.inner * self.dtype.size());
+        Matrix { rows, cols: self.inner, values, row_scales: None }
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(self.values.as_slice())
+        self.bytes.len()
     }
 }

@@ -3,11 +3,9 @@
 
 use super::FrozenWeight;
 use crate::weights::TensorBytes;
-use glm_kernels::cpu::frozen::Blocks;
-use glm_kernels::cpu::unpack;
+use glm_kernels::cpu::frozen::{Matrix, Values};
 use half::f16;
 use rayon::prelude::*;
-use std::ops::Range;
 
 /// A grouped INT4 weight; packing as in the official INT4.
 #[derive(Debug)]
@@ -15,7 +13,8 @@ pub struct Group4 {
     inner: usize,
     group: usize,
     packed: Vec<u8>,
-    scales: Vec<f16>,
+    /// Half precision, little-endian.
+    scales: Vec<[u8; 2]>,
 }
 
 /// Divisors tried for the value of largest magnitude; −8 is the most negative integer, 7 the most positive.
@@ -37,7 +36,7 @@ impl Group4 {
             return Err(format!("{inner} columns, expected a multiple of the group width {group}"));
         }
         let groups = inner / group;
-        let (mut packed, mut scales) = (vec![0u8; out * inner / 2], vec![f16::ZERO; out * groups]);
+        let (mut packed, mut scales) = (vec![0u8; out * inner / 2], vec![[0; 2]; out * groups]);
         let rows = packed.par_chunks_mut(inner / 2).zip(scales.par_chunks_mut(groups)).enumerate();
         rows.try_for_each(|(r, (packed, scales))| {
             let row = tensor
@@ -48,7 +47,7 @@ impl Group4 {
             }
             for ((values, packed), scale) in row.chunks_exact(group).zip(packed.chunks_exact_mut(group / 2)).zip(scales)
             {
-                *scale = quantize_group(values, packed);
+                *scale = quantize_group(values, packed).to_le_bytes();
             }
             Ok(())
         })?;
@@ -76,35 +75,10 @@ fn quantize_group(values: &[f32], packed: &mut [u8]) -> f16 {
     best
 }
 
-impl Blocks for Group4 {
-    fn shape(&self) -> (usize, usize) {
-        (self.packed.len() * 2 / self.inner, self.inner)
-    }
-
-    fn column_step(&self) -> usize {
-        self.group
-    }
-
-    fn unpack(&self, rows: Range<usize>, cols: Range<usize>, out: &mut [f32]) {
-        let groups = self.inner / self.group;
-        for (r, out) in rows.zip(out.chunks_exact_mut(cols.len())) {
-            unpack::int4(&self.packed[(r * self.inner + cols.start) / 2..(r * self.inner + cols.end) / 2], out);
-            let scales = &self.scales[r * groups + cols.start / self.group..];
-            for (values, scale) in out.chunks_mut(self.group).zip(scales) {
-                let scale = scale.to_f32();
-                values.iter_mut().for_each(|v| *v *= scale);
-            }
-        }
-    }
-
-    fn row_scales(&self) -> Option<&[f32]> {
-        None
-    }
-}
-
 impl FrozenWeight for Group4 {
-    fn blocks(&self) -> &dyn Blocks {
-        self
+    fn matrix(&self) -> Matrix<'_> {
+        let values = Values::Int4Group { packed: &self.packed, scales: &self.scales, group: self.group };
+        Matrix { rows: self.packed.len() * 2 / self.inner, cols: self.inner, values, row_scales: None }
     }
 
     fn bytes(&self) -> usize {

@@ -11,7 +11,8 @@ pub use group4::Group4;
 pub use official::{RowInt4, RowInt8, RowScaled};
 
 use crate::weights::{ElementType, TensorBytes, not_finite};
-use glm_kernels::cpu::frozen::{self, Blocks};
+pub use glm_kernels::cpu::frozen::Compute;
+use glm_kernels::cpu::frozen::Matrix;
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -19,34 +20,30 @@ use std::sync::Arc;
 /// A weight `W [out, in]` that does not train.
 pub trait FrozenWeight: Send + Sync + std::fmt::Debug {
     /// The packed form, for the kernels.
-    fn blocks(&self) -> &dyn Blocks;
+    fn matrix(&self) -> Matrix<'_>;
 
     /// Bytes that it occupies.
     fn bytes(&self) -> usize;
 
     /// `(out, in)`.
     fn shape(&self) -> (usize, usize) {
-        self.blocks().shape()
-    }
-
-    /// `y[T, out] = x[T, in] · Wᵀ`.
-    fn matmul(&self, x: &[f32], y: &mut [f32]) {
-        frozen::matmul(self.blocks(), x, y);
-    }
-
-    /// `dx[T, in] = dy[T, out] · W`.
-    fn input_gradient(&self, dy: &[f32], dx: &mut [f32]) {
-        frozen::input_gradient(self.blocks(), dy, dx);
+        let matrix = self.matrix();
+        (matrix.rows, matrix.cols)
     }
 
     /// Row `index` as `f32`, `[in]`.
     fn row(&self, index: usize, out: &mut [f32]) {
-        let (_, inner) = self.shape();
-        self.blocks().unpack(index..index + 1, 0..inner, out);
-        if let Some(scales) = self.blocks().row_scales() {
-            out.iter_mut().for_each(|v| *v *= scales[index]);
-        }
+        self.matrix().row(index, out);
     }
+}
+
+/// A frozen weight, and in which numbers products with it are made.
+#[derive(Debug, Clone)]
+pub struct Frozen {
+    /// The weight.
+    pub weight: Arc<dyn FrozenWeight>,
+    /// The numbers.
+    pub compute: Compute,
 }
 
 /// How the linear layers of the blocks are kept. Embeddings, output layer, norms and biases always stay dense.
@@ -79,6 +76,16 @@ pub enum DenseType {
     Bf16,
     /// IEEE half precision.
     F16,
+}
+
+impl DenseType {
+    /// Bytes of an element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
+    }
 }
 
 impl std::fmt::Display for Scheme {
@@ -169,24 +176,25 @@ fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>) -> Arc<dyn FrozenWe
         _ => DenseType::F32,
     };
     let inner = tensor.shape.last().copied().unwrap_or(1);
-    match (dtype.unwrap_or(stored), stored) {
-        (DenseType::F16, _) => Arc::new(Dense::<f16>::new(inner, converted(tensor, f16::from_f32))),
-        (DenseType::Bf16, DenseType::Bf16) => {
-            let (pairs, _) = tensor.data.as_chunks::<2>();
-            Arc::new(Dense::<bf16>::new(inner, pairs.iter().map(|b| bf16::from_le_bytes(*b)).collect()))
-        }
-        (DenseType::Bf16, _) => Arc::new(Dense::<bf16>::new(inner, converted(tensor, bf16::from_f32))),
-        (DenseType::F32, _) => Arc::new(Dense::<f32>::new(inner, converted(tensor, |v| v))),
-    }
+    let dtype = dtype.unwrap_or(stored);
+    let bytes = match dtype {
+        // An f64 is stored as nothing that is kept, so it is converted like the others.
+        _ if dtype == stored && tensor.dtype.size() == dtype.size() => tensor.data.to_vec(),
+        DenseType::F16 => converted(tensor, |v| f16::from_f32(v).to_le_bytes()),
+        DenseType::Bf16 => converted(tensor, |v| bf16::from_f32(v).to_le_bytes()),
+        DenseType::F32 => converted(tensor, f32::to_le_bytes),
+    };
+    Arc::new(Dense::new(inner, dtype, bytes))
 }
 
 /// The values of a float tensor, each converted, a part at a time: beside the result no whole copy is ever in memory.
-fn converted<E>(tensor: &TensorBytes<'_>, convert: impl Fn(f32) -> E) -> Vec<E> {
+fn converted<const N: usize>(tensor: &TensorBytes<'_>, convert: impl Fn(f32) -> [u8; N]) -> Vec<u8> {
     const PART: usize = 1 << 20;
-    let mut values = Vec::with_capacity(tensor.len());
+    let mut values = Vec::with_capacity(tensor.len() * N);
     for first in (0..tensor.len()).step_by(PART) {
         let part = tensor.to_f32(first..tensor.len().min(first + PART));
-        values.extend(part.expect("the caller checked that the elements are floats").into_iter().map(&convert));
+        let part = part.expect("the caller checked that the elements are floats");
+        values.extend(part.into_iter().flat_map(&convert));
     }
     values
 }

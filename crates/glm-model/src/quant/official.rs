@@ -4,11 +4,9 @@
 
 use super::FrozenWeight;
 use crate::weights::{ElementType, TensorBytes};
-use glm_kernels::cpu::frozen::Blocks;
-use glm_kernels::cpu::unpack;
+use glm_kernels::cpu::frozen::{Matrix, Values};
 use half::f16;
 use rayon::prelude::*;
-use std::ops::Range;
 
 /// INT8, one byte a value.
 pub type RowInt8 = RowScaled<1>;
@@ -112,31 +110,10 @@ impl<const VALUES: usize> RowScaled<VALUES> {
     }
 }
 
-impl<const VALUES: usize> Blocks for RowScaled<VALUES> {
-    fn shape(&self) -> (usize, usize) {
-        (self.scales.len(), self.inner)
-    }
-
-    fn column_step(&self) -> usize {
-        VALUES
-    }
-
-    fn unpack(&self, rows: Range<usize>, cols: Range<usize>, out: &mut [f32]) {
-        let stride = self.inner / VALUES;
-        for (r, out) in rows.zip(out.chunks_exact_mut(cols.len())) {
-            let packed = &self.packed[r * stride + cols.start / VALUES..r * stride + cols.end / VALUES];
-            if VALUES == 2 { unpack::int4(packed, out) } else { unpack::int8(packed, out) }
-        }
-    }
-
-    fn row_scales(&self) -> Option<&[f32]> {
-        Some(&self.scales)
-    }
-}
-
 impl<const VALUES: usize> FrozenWeight for RowScaled<VALUES> {
-    fn blocks(&self) -> &dyn Blocks {
-        self
+    fn matrix(&self) -> Matrix<'_> {
+        let values = if VALUES == 2 { Values::Int4(&self.packed) } else { Values::Int8(&self.packed) };
+        Matrix { rows: self.scales.len(), cols: self.inner, values, row_scales: Some(&self.scales) }
     }
 
     fn bytes(&self) -> usize {

@@ -93,7 +93,7 @@ fn trained_parameters_are_exported_and_the_rest_comes_from_the_base() {
 }
 
 fn check_parameters(path: &Path) {
-    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All };
+    let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All, ..LoadOptions::default() };
     let network = Network::load(path, options, &mut |_, _| {}).unwrap();
     let trained = network.parameters();
     for (_, var) in trained {

@@ -4,8 +4,8 @@
 use crate::support::{FOLDERS, Prompt, network, of_row, packed, positions, real, values};
 use glm_data::{Batch, Variant};
 use glm_model::glm::{BlockInputs, Network};
-use glm_model::{AdapterInputs, KvCache};
-use glm_testkit::{Golden, json, largest_difference, relative_error};
+use glm_model::{AdapterInputs, Compute, KvCache, LoadOptions};
+use glm_testkit::{Golden, fixture, json, largest_difference, relative_error};
 
 const TOLERANCE: f64 = 2e-5;
 
@@ -81,6 +81,34 @@ fn logits_and_hidden_states_of_single_and_packed_prompts() {
             assert!(difference <= 4.0 * floor, "{made}: {difference} > 4 · {floor}");
         }
     });
+}
+
+/// Products in bfloat16, the default of real runs, against the official logits in f32.
+#[test]
+fn logits_in_bf16_are_within_a_hundredth() {
+    if !Compute::Bf16.available() {
+        println!("skipped: this processor has no AVX512_BF16");
+        return;
+    }
+    for folder in FOLDERS {
+        let options = LoadOptions { compute: Compute::Bf16, ..LoadOptions::default() };
+        let network = Network::load(&fixture(&format!("{folder}/model")), options, &mut |_, _| {}).unwrap();
+        let golden = Golden::open(&format!("{folder}/forward.safetensors"));
+        let meta = json(&format!("{folder}/forward.json"));
+        for case in meta["cases"].as_object().unwrap().keys() {
+            let prompts = prompts(&network, &golden, &meta, case);
+            let batch = packed(&prompts);
+            let x = network.forward(&batch, &AdapterInputs::default()).unwrap();
+            let logits = network.logits(&x).unwrap();
+            for (row, (segment, prompt)) in batch.segments.iter().zip(&prompts).enumerate() {
+                let found = values(&logits.narrow(0, segment.start, segment.len).unwrap());
+                let error = relative_error(&found, real(&golden, &format!("{case}.logits"), row, prompt.from));
+                println!("{folder} {case} row {row}: {error:.1e}");
+                assert!(error < 1e-1, "{folder} {case} row {row}: {error}");
+                assert!(error > 1e-6, "{folder} {case} row {row}: nothing was rounded");
+            }
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,12 @@ use glm_testkit::fixture;
 
 fn load(folder: &str, trains: Trains) -> Network {
     let scheme = Scheme::Dense { dtype: Some(DenseType::Bf16) };
-    Network::load(&fixture(folder).join("model"), LoadOptions { scheme, trains }, &mut |_, _| {}).unwrap()
+    Network::load(
+        &fixture(folder).join("model"),
+        LoadOptions { scheme, trains, ..LoadOptions::default() },
+        &mut |_, _| {},
+    )
+    .unwrap()
 }
 
 fn logits(network: &Network) -> Vec<f32> {
@@ -57,7 +62,8 @@ fn where_nothing_is_rounded_there_is_none() {
         (Scheme::Dense { dtype: None }, Trains::LastBlocks(1)),
     ] {
         let folder = fixture("glm2-tiny/model");
-        let network = Network::load(&folder, LoadOptions { scheme, trains }, &mut |_, _| {}).unwrap();
+        let network =
+            Network::load(&folder, LoadOptions { scheme, trains, ..LoadOptions::default() }, &mut |_, _| {}).unwrap();
         assert!(network.settled().unwrap().is_none());
     }
 }

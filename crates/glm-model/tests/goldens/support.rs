@@ -1,7 +1,7 @@
 //! What the goldens hold, as batches.
 
 use glm_data::{Batch, Positions, Variant};
-use glm_model::{LoadOptions, Network, Scheme, Trains};
+use glm_model::{LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture};
 
 /// The fixtures of the three variants.
@@ -14,7 +14,7 @@ pub fn network(folder: &str) -> Network {
 
 /// A network with linear layers of a scheme.
 pub fn network_as(folder: &str, scheme: Scheme) -> Network {
-    Network::load(&fixture(folder), LoadOptions { scheme, trains: Trains::Nothing }, &mut |_, _| {}).unwrap()
+    Network::load(&fixture(folder), LoadOptions { scheme, ..LoadOptions::default() }, &mut |_, _| {}).unwrap()
 }
 
 /// One row of an integer golden `[batch, …]`.

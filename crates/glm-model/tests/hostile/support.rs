@@ -2,7 +2,7 @@
 
 use glm_model::random_base::RandomBase;
 use glm_model::weights::{FileFormat, WeightFolder};
-use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme, Trains};
+use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme};
 use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ pub fn load(folder: &Path) -> Result<(), String> {
     let weights = WeightFolder::open(folder).map_err(text)?;
     let config = GlmConfig::read(folder).map_err(text)?;
     for scheme in [Scheme::Dense { dtype: None }, Scheme::Int8, Scheme::Int4, Scheme::Int4Group { group: 32 }] {
-        let options = LoadOptions { scheme, trains: Trains::Nothing };
+        let options = LoadOptions { scheme, ..LoadOptions::default() };
         // The MLP of the small base is narrower than a group, which is an error of its own.
         match Network::from_weights(config.clone(), &weights, options, &mut |_, _| {}) {
             Err(error) if scheme == (Scheme::Int4Group { group: 32 }) && error.to_string().contains("24 columns") => {}

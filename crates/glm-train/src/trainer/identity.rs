@@ -59,6 +59,7 @@ impl Identity {
         let settings = [
             ("the base's fingerprint", trainer.network.fingerprint().to_owned()),
             ("the form of the base's weights", trainer.network.scheme().to_string()),
+            ("--compute", format!("{:?}", trainer.network.compute()).to_lowercase()),
             ("the number of training rows", trainer.rows.len().to_string()),
             ("--per_device_train_batch_size", c.per_device_train_batch_size.to_string()),
             ("--gradient_accumulation_steps", c.gradient_accumulation_steps.to_string()),

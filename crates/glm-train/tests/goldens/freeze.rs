@@ -13,7 +13,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn load(folder: &Path, dtype: Option<DenseType>, trains: Trains) -> Network {
-    Network::load(folder, LoadOptions { scheme: Scheme::Dense { dtype }, trains }, &mut |_, _| {}).unwrap()
+    Network::load(
+        folder,
+        LoadOptions { scheme: Scheme::Dense { dtype }, trains, ..LoadOptions::default() },
+        &mut |_, _| {},
+    )
+    .unwrap()
 }
 
 /// Folders of bases with the golden of their full fine-tuning.
@@ -101,7 +106,7 @@ fn the_last_blocks_have_the_gradients_of_full_fine_tuning_and_alone_move() {
 #[test]
 fn frozen_blocks_may_be_quantized_but_none_that_train() {
     for (folder, base, golden) in bases() {
-        let options = |trains| LoadOptions { scheme: Scheme::Int8, trains };
+        let options = |trains| LoadOptions { scheme: Scheme::Int8, trains, ..LoadOptions::default() };
         let network = Network::load(&base, options(Trains::LastBlocks(1)), &mut |_, _| {}).unwrap();
         let batch = Batch::pack(&rows(&network, &golden, "batch"), None);
         assert_eq!(step(&network, &batch, 1e-2), 1, "{folder}");

@@ -20,7 +20,8 @@ fn every_variant(check: impl Fn(&str, &Network, &Golden, &serde_json::Value)) {
             eprintln!("skipped: the fixtures have no {folder}/finetune.json");
             continue;
         }
-        let options = LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All };
+        let options =
+            LoadOptions { scheme: Scheme::Dense { dtype: None }, trains: Trains::All, ..LoadOptions::default() };
         let network = Network::load(&fixture(&format!("{folder}/model")), options, &mut |_, _| {}).unwrap();
         let golden = Golden::open(&format!("{folder}/finetune.safetensors"));
         check(folder, &network, &golden, &json(&format!("{folder}/finetune.json")));

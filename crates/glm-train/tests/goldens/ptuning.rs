@@ -4,7 +4,7 @@
 use crate::support::{FOLDERS, floor, network, network_as, options, rows, update};
 use glm_data::{Batch, Rng};
 use glm_model::adapter::{PrefixConfig, PrefixEncoder};
-use glm_model::{LoadOptions, Network, Scheme, Trains};
+use glm_model::{LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture, json, largest_difference};
 use glm_train::clip::clip_grad_norm;
 use glm_train::optim::{AdamW, AdamWConfig};
@@ -196,7 +196,7 @@ fn every_scheme_gives_every_tensor_a_gradient() {
         let batch = Batch::pack(&rows(stored, golden, "batch"), Some(0));
         let folder = fixture(file).with_file_name("model");
         for &scheme in &schemes {
-            let load = LoadOptions { scheme, trains: Trains::Nothing };
+            let load = LoadOptions { scheme, ..LoadOptions::default() };
             let network = match Network::load(&folder, load, &mut |_, _| {}) {
                 Ok(network) => network,
                 Err(e) if e.to_string().contains("multiple of the group width") => {

@@ -2,7 +2,7 @@
 
 use candle_core::Var;
 use glm_data::{IGNORE_INDEX, Positions, TrainRow, Variant};
-use glm_model::{LoadOptions, Network, Scheme, Trains};
+use glm_model::{LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture};
 use glm_train::optim::{AdamW, Norms, ParamSlice, decays};
 use glm_train::step::{Gradients, StepOptions};
@@ -18,7 +18,7 @@ pub fn network(folder: &str) -> Network {
 
 /// A network with linear layers of a scheme.
 pub fn network_as(folder: &str, scheme: Scheme) -> Network {
-    let options = LoadOptions { scheme, trains: Trains::Nothing };
+    let options = LoadOptions { scheme, ..LoadOptions::default() };
     Network::load(&fixture(folder), options, &mut |_, _| {}).unwrap()
 }
 

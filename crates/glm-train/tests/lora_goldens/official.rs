@@ -186,7 +186,7 @@ fn merged_weights() {
             let mut row = vec![0.0; base.1];
             let mut found = Vec::new();
             for i in 0..base.0 {
-                weight.row(i, &mut row);
+                weight.weight.row(i, &mut row);
                 found.extend(row.iter().zip(&delta[i * base.1..]).map(|(w, d)| w + d));
             }
             let expected = golden.floats(tensor).1;

@@ -1,5 +1,5 @@
 #![allow(unsafe_code)]
-//! Small integers to `f32`, without their scale. The byte layout is the official one.
+//! Small integers and short floats to `f32`, without their scale. The byte layout of the integers is the official one.
 
 pub mod scalar;
 #[cfg(target_arch = "x86_64")]
@@ -15,6 +15,27 @@ pub fn int4(packed: &[u8], out: &mut [f32]) {
 /// One column a byte, two's complement: `out[packed.len()]`.
 pub fn int8(packed: &[u8], out: &mut [f32]) {
     int8_with(isa(), packed, out);
+}
+
+/// bfloat16, little-endian: `out[values.len()]`.
+pub fn bf16(values: &[[u8; 2]], out: &mut [f32]) {
+    assert_eq!(out.len(), values.len(), "bf16: one value each");
+    out.iter_mut().zip(values).for_each(|(o, v)| *o = f32::from_bits(u32::from(u16::from_le_bytes(*v)) << 16));
+}
+
+/// IEEE half precision, little-endian: `out[values.len()]`.
+pub fn f16(values: &[[u8; 2]], out: &mut [f32]) {
+    f16_with(isa(), values, out);
+}
+
+fn f16_with(isa: Isa, values: &[[u8; 2]], out: &mut [f32]) {
+    assert_eq!(out.len(), values.len(), "f16: one value each");
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `isa()` names a set only when the machine has it; every machine with AVX2 converts half precision.
+        Isa::Avx2 | Isa::Avx512 if is_x86_feature_detected!("f16c") => unsafe { x86::f16_f16c(values, out) },
+        _ => scalar::f16(values, out),
+    }
 }
 
 fn int4_with(isa: Isa, packed: &[u8], out: &mut [f32]) {
@@ -51,6 +72,19 @@ mod tests {
         let mut out = [0.0; 4];
         int4(&[0x7f, 0x91], &mut out);
         assert_eq!(out, [7.0, -1.0, -7.0, 1.0]);
+    }
+
+    #[test]
+    fn every_half_widens_as_the_scalar_twin_says() {
+        let halves: Vec<[u8; 2]> = (0..=u16::MAX).map(u16::to_le_bytes).collect();
+        let (mut expected, mut found) = (vec![0.0; halves.len()], vec![0.0; halves.len()]);
+        scalar::f16(&halves, &mut expected);
+        for isa in [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| *i <= detected()) {
+            f16_with(isa, &halves, &mut found);
+            for (half, (a, b)) in halves.iter().zip(expected.iter().zip(&found)) {
+                assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{half:?}: {a} {b}");
+            }
+        }
     }
 
     proptest! {

@@ -16,3 +16,10 @@ pub fn int8(packed: &[u8], out: &mut [f32]) {
         *value = f32::from(*byte as i8);
     }
 }
+
+/// See [`super::f16`].
+pub fn f16(values: &[[u8; 2]], out: &mut [f32]) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = half::f16::from_le_bytes(*value).to_f32();
+    }
+}

@@ -3,7 +3,8 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_and_si128, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_epi16, _mm_srli_si128, _mm_sub_epi8,
-    _mm_unpackhi_epi8, _mm_unpacklo_epi8, _mm_xor_si128, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_storeu_ps,
+    _mm_unpackhi_epi8, _mm_unpacklo_epi8, _mm_xor_si128, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps,
+    _mm256_storeu_ps,
 };
 
 /// AVX2 form of [`super::int8`].
@@ -39,4 +40,18 @@ pub fn int4_avx2(packed: &[u8], out: &mut [f32]) {
         }
     }
     super::scalar::int4(&packed[whole..], &mut out[whole * 2..]);
+}
+
+/// Form of [`super::f16`] with the conversion of the machine.
+#[target_feature(enable = "avx,f16c")]
+pub fn f16_f16c(values: &[[u8; 2]], out: &mut [f32]) {
+    let whole = values.len() / 8 * 8;
+    for (halves, floats) in values[..whole].chunks_exact(8).zip(out.chunks_exact_mut(8)) {
+        // SAFETY: eight values are read and written; unaligned access is allowed.
+        unsafe {
+            let raw = _mm_loadu_si128(halves.as_ptr().cast::<__m128i>());
+            _mm256_storeu_ps(floats.as_mut_ptr(), _mm256_cvtph_ps(raw));
+        }
+    }
+    super::scalar::f16(&values[whole..], &mut out[whole..]);
 }

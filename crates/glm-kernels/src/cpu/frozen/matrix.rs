@@ -1,0 +1,84 @@
+//! A frozen matrix as it lies in memory, and its values as `f32`.
+
+use crate::cpu::unpack;
+use std::ops::Range;
+
+/// Elements of a [`Matrix`], row-major. Floats are little-endian bytes, so that they may lie anywhere in a mapped file.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    /// 32-bit floats.
+    F32(&'a [[u8; 4]]),
+    /// IEEE half precision.
+    F16(&'a [[u8; 2]]),
+    /// bfloat16.
+    Bf16(&'a [[u8; 2]]),
+    /// One two's complement integer a byte.
+    Int8(&'a [u8]),
+    /// Two a byte, the even column in the high half.
+    Int4(&'a [u8]),
+    /// As `Int4`, with a factor in half precision for every `group` neighbouring columns of a row.
+    Int4Group {
+        /// `[rows, cols / 2]`.
+        packed: &'a [u8],
+        /// `[rows, cols / group]`.
+        scales: &'a [[u8; 2]],
+        /// Columns that share a factor.
+        group: usize,
+    },
+}
+
+/// A frozen matrix `[rows, cols]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// Outputs of the layer.
+    pub rows: usize,
+    /// Inputs of the layer.
+    pub cols: usize,
+    /// Elements.
+    pub values: Values<'a>,
+    /// Factor of every row, `[rows]`.
+    pub row_scales: Option<&'a [f32]>,
+}
+
+impl<'a> Matrix<'a> {
+    /// Columns at which a block of [`Matrix::unpack`] may begin or end are multiples of this.
+    pub fn column_step(&self) -> usize {
+        match self.values {
+            Values::F32(_) | Values::F16(_) | Values::Bf16(_) | Values::Int8(_) => 1,
+            Values::Int4(_) => 2,
+            Values::Int4Group { group, .. } => group,
+        }
+    }
+
+    /// Writes the block `[rows, cols]` row-major into `out`, without the row scales.
+    pub fn unpack(&self, rows: Range<usize>, cols: Range<usize>, out: &mut [f32]) {
+        for (row, out) in rows.zip(out.chunks_exact_mut(cols.len().max(1))) {
+            let of =
+                |per_value: usize| (row * self.cols + cols.start) / per_value..(row * self.cols + cols.end) / per_value;
+            match self.values {
+                Values::F32(values) => {
+                    out.iter_mut().zip(&values[of(1)]).for_each(|(o, v)| *o = f32::from_le_bytes(*v));
+                }
+                Values::F16(values) => unpack::f16(&values[of(1)], out),
+                Values::Bf16(values) => unpack::bf16(&values[of(1)], out),
+                Values::Int8(values) => unpack::int8(&values[of(1)], out),
+                Values::Int4(packed) => unpack::int4(&packed[of(2)], out),
+                Values::Int4Group { packed, scales, group } => {
+                    unpack::int4(&packed[of(2)], out);
+                    for (values, scale) in out.chunks_mut(group).zip(&scales[of(group)]) {
+                        let scale = half::f16::from_le_bytes(*scale).to_f32();
+                        values.iter_mut().for_each(|v| *v *= scale);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Row `row` with its scale, `[cols]`.
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        self.unpack(row..row + 1, 0..self.cols, out);
+        if let Some(scales) = self.row_scales {
+            out.iter_mut().for_each(|v| *v *= scales[row]);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+use super::*;
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+fn wave(n: usize, phase: f32) -> Vec<f32> {
+    (0..n).map(|i| (i as f32 * 0.37 + phase).sin()).collect()
+}
+
+fn bytes(n: usize) -> Vec<u8> {
+    (0..n as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+/// Every form that a matrix is kept in, of the same size.
+struct Forms {
+    rows: usize,
+    cols: usize,
+    floats: Vec<[u8; 4]>,
+    halves: Vec<[u8; 2]>,
+    brains: Vec<[u8; 2]>,
+    integers: Vec<u8>,
+    group_scales: Vec<[u8; 2]>,
+    row_scales: Vec<f32>,
+}
+
+impl Forms {
+    fn new(rows: usize, cols: usize) -> Self {
+        let values = wave(rows * cols, 0.1);
+        Self {
+            rows,
+            cols,
+            floats: values.iter().map(|v| v.to_le_bytes()).collect(),
+            halves: values.iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+            brains: values.iter().map(|v| bf16::from_f32(*v).to_le_bytes()).collect(),
+            integers: bytes(rows * cols),
+            group_scales: wave(rows * cols / 32, 0.6).iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+            row_scales: wave(rows, 0.3),
+        }
+    }
+
+    fn all(&self) -> Vec<Matrix<'_>> {
+        let (rows, cols) = (self.rows, self.cols);
+        let plain = |values| Matrix { rows, cols, values, row_scales: None };
+        let scaled = |values| Matrix { row_scales: Some(&self.row_scales), ..plain(values) };
+        let mut all = vec![
+            plain(Values::F32(&self.floats)),
+            plain(Values::F16(&self.halves)),
+            plain(Values::Bf16(&self.brains)),
+            scaled(Values::Int8(&self.integers)),
+        ];
+        let packed = &self.integers[..rows * cols / 2];
+        if cols.is_multiple_of(2) {
+            all.push(scaled(Values::Int4(packed)));
+        }
+        for group in [32, 64].into_iter().filter(|group| cols.is_multiple_of(*group)) {
+            all.push(plain(Values::Int4Group { packed, scales: &self.group_scales, group }));
+        }
+        all
+    }
+}
+
+/// Sizes with and without remainders in the direction of the sum and across it.
+fn sizes() -> impl Strategy<Value = (usize, usize)> {
+    prop_oneof![
+        (1usize..100, 1usize..200),
+        (1usize..5, 1usize..5).prop_map(|(r, c)| (r * 32, c * 32)),
+        (1usize..100, 1usize..5).prop_map(|(r, c)| (r, c * 64)),
+    ]
+}
+
+fn rounded(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|v| bf16::from_f32(*v).to_f32()).collect()
+}
+
+fn close(found: &[f32], expected: &[f32], scale: f32) -> Result<(), TestCaseError> {
+    for (a, b) in found.iter().zip(expected) {
+        prop_assert!((a - b).abs() <= scale * (1e-4 + b.abs() * 1e-4), "{a} {b}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn products_in_f32_equal_the_scalar_twin(tokens in 1usize..18, (rows, cols) in sizes()) {
+        let forms = Forms::new(rows, cols);
+        let (x, dy, bias) = (wave(tokens * cols, 0.5), wave(tokens * rows, 0.7), wave(rows, 0.9));
+        for matrix in forms.all() {
+            let (mut y, mut expected) = (vec![9.0; tokens * rows], vec![0.0; tokens * rows]);
+            matmul(&matrix, Compute::F32, &x, Some(&bias), &mut y);
+            scalar::matmul(&matrix, &x, &mut expected);
+            expected.chunks_mut(rows).for_each(|row| row.iter_mut().zip(&bias).for_each(|(v, b)| *v += b));
+            close(&y, &expected, 128.0)?;
+            let (mut dx, mut expected) = (vec![9.0; tokens * cols], vec![0.0; tokens * cols]);
+            input_gradient(&matrix, Compute::F32, &dy, &mut dx);
+            scalar::input_gradient(&matrix, &dy, &mut expected);
+            close(&dx, &expected, 128.0)?;
+        }
+    }
+
+    /// With factors that are bfloat16 already nothing is rounded but the sums, and the twin is the one of f32.
+    #[test]
+    fn products_in_bf16_equal_the_scalar_twin_of_rounded_factors(tokens in 1usize..40, (rows, cols) in sizes()) {
+        if !Compute::Bf16.available() {
+            return Ok(());
+        }
+        let forms = Forms::new(rows, cols);
+        let (x, dy, bias) = (rounded(&wave(tokens * cols, 0.5)), wave(tokens * rows, 0.7), wave(rows, 0.9));
+        for matrix in forms.all() {
+            let mut values = vec![0.0; rows * cols];
+            matrix.unpack(0..rows, 0..cols, &mut values);
+            let values: Vec<_> = rounded(&values).iter().map(|v| v.to_le_bytes()).collect();
+            let twin = Matrix { values: Values::F32(&values), ..matrix };
+            let (mut y, mut expected) = (vec![9.0; tokens * rows], vec![0.0; tokens * rows]);
+            matmul(&matrix, Compute::Bf16, &x, Some(&bias), &mut y);
+            scalar::matmul(&twin, &x, &mut expected);
+            expected.chunks_mut(rows).for_each(|row| row.iter_mut().zip(&bias).for_each(|(v, b)| *v += b));
+            close(&y, &expected, 128.0)?;
+            // The factor of a row goes into the gradient before it is rounded.
+            let scales = matrix.row_scales.map_or(vec![1.0; rows], <[f32]>::to_vec);
+            let scaled: Vec<f32> = dy.iter().zip(scales.iter().cycle()).map(|(d, s)| d * s).collect();
+            let (mut dx, mut expected) = (vec![9.0; tokens * cols], vec![0.0; tokens * cols]);
+            input_gradient(&matrix, Compute::Bf16, &dy, &mut dx);
+            scalar::input_gradient(&Matrix { row_scales: None, ..twin }, &rounded(&scaled), &mut expected);
+            close(&dx, &expected, 128.0)?;
+        }
+    }
+}
