@@ -6,6 +6,7 @@ mod config;
 mod exit;
 mod hub;
 
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -38,7 +39,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
-    eprintln!("error: {text}");
+    say(format_args!("error: {text}"));
     ExitCode::from(exit::code(error))
 }
 
@@ -52,22 +53,25 @@ fn run(verb: Verb) -> anyhow::Result<()> {
                 return Ok(());
             }
             settings.preflight()?;
-            eprintln!("{}", settings.summary());
+            say(settings.summary());
             cmd::train::run(settings)
         }
         Verb::Plan { given, json, no_measure } => {
             let (settings, remarks) = config::resolve_plan(*given)?;
             show(&remarks);
+            settings.preflight_plan()?;
             cmd::plan::run(settings, json, !no_measure)
         }
         Verb::Export(given) => {
             let (settings, remarks) = ExportSettings::resolve(&given)?;
             show(&remarks);
+            settings.preflight()?;
             cmd::export::run(&settings)
         }
         Verb::VerifyAdapter(given) => {
             let (settings, remarks) = VerifySettings::resolve(&given)?;
             show(&remarks);
+            settings.preflight()?;
             cmd::verify_adapter::run(&settings)
         }
         Verb::DataCheck(file, given) => {
@@ -98,6 +102,11 @@ fn run(verb: Verb) -> anyhow::Result<()> {
 
 fn show(remarks: &[Remark]) {
     for remark in remarks {
-        eprintln!("{remark}");
+        say(remark);
     }
+}
+
+/// Prints a line for people. That nobody reads it any more must not keep a run from going on, or change its exit code.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -61,6 +61,72 @@ fn flags_that_do_not_fit_an_adapter_name_the_flag_that_was_given_once() {
 }
 
 #[test]
+fn forms_and_adapters_that_do_not_go_together() {
+    let world = World::new();
+    world.ok(&format!("{TRAIN} --output_dir prefix --pre_seq_len 4"));
+    world.ok(&format!("{TRAIN} --output_dir lora --method lora"));
+    let ice_text = glm_testkit::fixture("glm1-tokenizer/ice_text.model");
+    world.ok(&format!(
+        "dev random-base --variant chatglm --layers 1 --hidden_size 32 --ffn_hidden_size 64 --num_attention_heads 4 \
+         --padded_vocab_size 24000 --tokenizer {} --out first",
+        ice_text.display()
+    ));
+    std::fs::create_dir_all(world.path("there/inside")).unwrap();
+    std::fs::write(world.path("file"), "x").unwrap();
+    let (prefix, lora) = ("--adapter prefix/checkpoint-1", "--adapter lora/checkpoint-1");
+    let export = "export --model_name_or_path base --out no";
+    for (flags, part) in [
+        (format!("{export} {lora} --to bundle"), "thudm and bundle are for prefixes"),
+        (format!("{export} {lora} --to thudm"), "thudm and bundle are for prefixes"),
+        (format!("{export} {prefix} --to merged"), "a prefix cannot be merged"),
+        (format!("{export} {prefix} --to peft"), "--to peft writes LoRA"),
+        (format!("{export} --to peft"), "write an adapter: give one as --adapter"),
+        (format!("{export} --to merged --adapter base"), "--adapter: base: it is a whole model without an adapter"),
+        (format!("{export} --to merged --adapter lora"), "it holds checkpoints, not an adapter"),
+        (format!("{export} --to merged --adapter nowhere"), "--adapter nowhere: there is no such file"),
+        ("export --model_name_or_path nowhere --out no --to int4".into(), "--model_name_or_path nowhere: "),
+        ("export --model_name_or_path first --out no --to gguf".into(), "--to gguf: this is a ChatGLM-6B"),
+        (format!("export --model_name_or_path first --out no --to merged {lora}"), "does not fit this base"),
+        ("export --model_name_or_path base --out there --to int4".into(), "--out there: it is there already"),
+        ("export --model_name_or_path base --out file --to int4".into(), "--out file: it is there already"),
+        ("export --model_name_or_path base --out there/inside --to gguf".into(), "it is there already"),
+    ] {
+        world.refused(&flags, &[part]);
+        assert!(!world.path("no").exists(), "{flags}");
+    }
+    // A folder that is empty is free.
+    world.ok("export --model_name_or_path base --out there/inside --to int4");
+}
+
+#[test]
+fn what_other_verbs_are_given_and_is_not_there_or_does_not_fit() {
+    let world = World::new();
+    world.ok(&format!("{TRAIN} --output_dir lora --method lora"));
+    world.ok("dev random-base --layers 1 --hidden_size 32 --ffn_hidden_size 64 --num_attention_heads 4 --out other");
+    std::fs::copy(world.path("base/tokenizer.model"), world.path("other/tokenizer.model")).unwrap();
+    let verify = "verify-adapter --model_name_or_path";
+    let plan = "plan --pre_seq_len 4 --train_file";
+    for (words, part) in [
+        (format!("{verify} base --adapter nowhere --test_file dev.json"), "--adapter nowhere: there is no such file"),
+        (format!("{verify} base --adapter lora/checkpoint-1 --test_file none.json"), "--test_file none.json: there is"),
+        (format!("{verify} ./nowhere --adapter lora --test_file dev.json"), "--model_name_or_path ./nowhere: there is"),
+        (format!("{verify} other --adapter lora/checkpoint-1 --test_file dev.json"), "does not fit this base"),
+        (format!("{plan} none.json --model_name_or_path base"), "--train_file none.json: there is no such file"),
+        (
+            format!("{plan} base --model_name_or_path base"),
+            "--train_file base: expected a file of rows, found a folder",
+        ),
+        (format!("{plan} train.json --model_name_or_path ./nowhere"), "--model_name_or_path ./nowhere: there is no"),
+        ("data check base".into(), "base: expected a file of rows, found a folder"),
+        ("data convert base rows.jsonl".into(), "base: expected a file of rows, found a folder"),
+    ] {
+        world.refused(&words, &[part]);
+    }
+    // A plan writes nothing, and what lies in the folder of its run is no matter.
+    world.ok("plan --train_file train.json --model_name_or_path base --method lora --output_dir lora --no_measure");
+}
+
+#[test]
 fn an_adapter_given_as_the_base_is_recognised() {
     let world = World::new();
     world.ok(&format!("{TRAIN} --output_dir prefix --pre_seq_len 4"));
@@ -78,6 +144,14 @@ fn an_adapter_given_as_the_base_is_recognised() {
             &[&said("lora"), "LoRA adapter", &lora],
         );
         world.refused(&format!("{verb} --model_name_or_path prefix/checkpoint-1"), &[&said("prefix"), prefix]);
+    }
+    for (verb, kind) in [
+        ("export --to merged --out no", "lora"),
+        ("export --to merged --out no", "prefix"),
+        ("verify-adapter --adapter lora/checkpoint-1 --test_file dev.json", "lora"),
+    ] {
+        let advice = format!(" --adapter {kind}/checkpoint-1");
+        world.refused(&format!("{verb} --model_name_or_path {kind}/checkpoint-1"), &["it holds only a", &advice]);
     }
     // As peft alone writes it, trained on a model of the hub; and a name that is meant for the terminal.
     for (name, shown) in [("THUDM/chatglm2-6b", "THUDM/chatglm2-6b"), ("\u{1b}[2J", "BASE"), ("", "BASE")] {

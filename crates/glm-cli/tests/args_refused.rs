@@ -45,7 +45,7 @@ fn broken_files_are_named() {
         &["seed in c.toml: expected a whole number of 0 or more, found \"many\""],
     );
     fs::write(folder.path().join("twice.json"), "{\"seed\": 1,\n\"output_dir\": \"a\",\n\"seed\": 2}").unwrap();
-    refused_in(folder.path(), "train twice.json", &["twice.json: seed is given twice; remove one at line 3"]);
+    refused_in(folder.path(), "train twice.json", &["twice.json: line 3 column 6: seed is given twice; remove one"]);
     refused_in(folder.path(), "train --train_args_file twice.json", &["seed is given twice"]);
     refused_in(folder.path(), "train bytes.json", &["bytes.json: cannot read"]);
     refused_in(folder.path(), "train none.json", &["none.json: cannot read"]);
@@ -135,6 +135,17 @@ fn contradictions_are_errors() {
         &format!("{LEAST} --num_train_epochs 0"),
         &["--num_train_epochs 0 trains nothing", "nothing is left to do"],
     );
+    for (flags, names) in [
+        ("--do_predict --test_file rows.json", &["--pre_seq_len without --ptuning_checkpoint", "random prefix"]),
+        (
+            "--do_eval --validation_file rows.json --lora_rank 4",
+            &["--lora_rank without --lora_checkpoint", "random LoRA"],
+        ),
+    ] {
+        let least = if flags.contains("lora") { LEAST.replace("--pre_seq_len 8", "") } else { LEAST.into() };
+        let words = format!("{least} --num_train_epochs 0 {flags}");
+        refused(&words, &["error: --num_train_epochs 0 trains nothing", names[0], names[1]]);
+    }
     refused(&format!("{LEAST} --evaluation_strategy epoch"), &["--evaluation_strategy needs --validation_file"]);
 }
 
@@ -149,6 +160,16 @@ fn missing_files_are_named_before_anything_is_loaded() {
     refused_in(folder.path(), LEAST, &["--output_dir out holds an older run (checkpoint-20)"]);
     let words = "chat --model_name_or_path base --ptuning_checkpoint nowhere";
     refused_in(folder.path(), words, &["--ptuning_checkpoint nowhere: there is no such file or folder"]);
+}
+
+#[test]
+fn the_exit_code_is_the_same_when_nobody_reads_the_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("glmtune"));
+    let status = command.current_dir(folder.path()).args(LEAST.split_whitespace()).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(2));
 }
 
 #[test]

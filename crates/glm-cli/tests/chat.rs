@@ -174,7 +174,7 @@ fn what_does_not_fit_together_is_named() {
     refused(&chat("--model_name_or_path THUDM/chatglm2-6b --offline"), 1, &["there is no such folder", "--offline"]);
     let contradiction = "--model_name_or_path base --ptuning_checkpoint checkpoint-3 --pre_seq_len 128";
     refused(&chat(contradiction), 2, &["pre_seq_len 5", "--pre_seq_len 128"]);
-    refused(&chat("--model_name_or_path base --ptuning_checkpoint base"), 1, &["whole model without an adapter"]);
+    refused(&chat("--model_name_or_path base --ptuning_checkpoint base"), 2, &["whole model without an adapter"]);
     refused(
         &chat("--model_name_or_path checkpoint-3"),
         2,

@@ -60,8 +60,8 @@ fn nothing_is_replaced_and_nothing_is_left_after_an_error() {
     fs::write(folder.path().join("mine/notes.txt"), "mine").expect("writable");
     fs::write(folder.path().join("file"), "mine").expect("writable");
     for (flags, part, code) in [
-        ("--out mine", "not empty", 1),
-        ("--out file", "is no folder", 1),
+        ("--out mine", "not empty", 2),
+        ("--out file", "is no folder", 2),
         ("--out new --num_attention_heads 3", "num_attention_heads", 2),
         ("--out new --kv_channels 6", "kv_channels", 2),
         ("--out new --tokenizer gone.model", "gone.model", 1),

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::World;
 
@@ -25,9 +25,9 @@ fn unfinished(world: &World) -> Vec<String> {
 }
 
 /// Begins an export and returns when its temporary file or folder is there.
-fn begun(world: &World, to: &str) -> std::process::Child {
+fn begun(world: &World, to: &str, stderr: impl Into<Stdio>) -> Child {
     let words = format!("export --model_name_or_path large --to {to} --out out");
-    let mut child = world.glmtune(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = world.glmtune(&words).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
     let began = Instant::now();
     while unfinished(world).is_empty() {
         assert!(began.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(), "it wrote nothing");
@@ -36,13 +36,40 @@ fn begun(world: &World, to: &str) -> std::process::Child {
     child
 }
 
+fn send(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_signal_stops_it_when_nobody_reads_its_messages_any_more() {
+    let world = world();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = begun(&world, "merged --dtype f32", writer);
+    drop(reader);
+    // Otherwise it could end before the signal comes.
+    send(&child, "STOP");
+    send(&child, "TERM");
+    send(&child, "CONT");
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it goes on");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(status.code(), Some(130));
+    assert_eq!(unfinished(&world), [""; 0]);
+    assert!(!world.path("out").exists());
+}
+
 #[test]
 fn a_stopped_export_removes_what_it_has_begun() {
     let world = world();
     for (signal, to) in [("TERM", "merged --dtype f32"), ("INT", "gguf --gguf_type q8_0"), ("TERM", "int4")] {
-        let child = begun(&world, to);
-        let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        let child = begun(&world, to, Stdio::piped());
+        send(&child, signal);
         let output = child.wait_with_output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{signal} {to}: {error}");
@@ -56,7 +83,7 @@ fn a_stopped_export_removes_what_it_has_begun() {
 fn the_next_export_removes_what_a_killed_one_left() {
     let world = world();
     for to in ["merged --dtype f32", "int4"] {
-        let mut child = begun(&world, to);
+        let mut child = begun(&world, to, Stdio::piped());
         child.kill().unwrap();
         child.wait().unwrap();
     }

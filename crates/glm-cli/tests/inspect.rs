@@ -211,6 +211,8 @@ fn other_files_and_nothing_at_all() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     broken(folder.path(), &["no config.json"]);
     broken(&folder.path().join("gone"), &["no such file or folder"]);
+    #[cfg(unix)]
+    broken(Path::new("/dev/null"), &["/dev/null: it is neither a regular file nor a folder"]);
     fs::write(folder.path().join("page.bin"), "<html></html>").expect("writable");
     broken(&folder.path().join("page.bin"), &["web page"]);
 }

@@ -132,7 +132,10 @@ fn warm_starts_take_their_sizes_from_the_file() {
     refused("--method lora --lora_target attention", &["no linear layer", "attention"]);
     let prefix = "train --do_train --train_file train.json --model_name_or_path base --max_steps 1 --pre_seq_len 4";
     world.ok(&format!("{prefix} --output_dir prefix"));
-    refused("--lora_checkpoint prefix/checkpoint-1", &["it holds P-Tuning prefix", "--ptuning_checkpoint"]);
+    refused("--lora_checkpoint prefix/checkpoint-1", &["it holds a P-Tuning prefix", "--ptuning_checkpoint"]);
+    // What is said before the file is open is not what the file then turns out to contradict.
+    let said = world.fails(&format!("{again} --output_dir third --lora_checkpoint first/checkpoint-6 --lora_rank 3"));
+    assert!(said.contains("you passed --lora_rank 3") && !said.contains("of rank 3"), "{said}");
     // The kind need not be said.
     let said = world.ok(&format!("{again} --init_from prefix/checkpoint-1 --learning_rate 1e-5 --output_dir fourth"));
     assert!(said.contains("prefix: 4 × 6 layers, from prefix/checkpoint-1"), "{said}");

@@ -154,12 +154,33 @@ fn a_checkpoint_of_another_method_is_told_by_both_methods() {
     }
     for (name, held, asked) in [("prefix", prefix, lora), ("lora", lora, prefix), ("lora", lora, full)] {
         let from = format!("--output_dir other --resume_from_checkpoint {name}/checkpoint-2");
-        let said = world.fails(&format!("{train} {} {from}", asked.0));
         let parts = [format!("it holds a run of {}", held.1), format!("the flags ask for {}", asked.1)];
-        for part in
-            parts.iter().map(String::as_str).chain(["give the flags that it began with", "another --output_dir"])
-        {
-            assert!(said.contains(part), "{part} is not in {said}");
-        }
+        let parts: Vec<&str> = parts
+            .iter()
+            .map(String::as_str)
+            .chain(["give the flags that it began with", "another --output_dir"])
+            .collect();
+        world.refused(&format!("{train} {} {from}", asked.0), &parts);
     }
+    // What is found by itself is refused alike, and left where it is.
+    world.ok(&format!("{train} {} --output_dir full", full.0));
+    for (name, held, asked) in [
+        ("lora", lora, prefix),
+        ("lora", lora, full),
+        ("full", full, lora),
+        ("prefix", prefix, lora),
+        ("full", full, prefix),
+    ] {
+        let words = format!("{train} {} --output_dir {name} --resume_from_checkpoint auto", asked.0);
+        let parts = [format!("it holds a run of {}", held.1), format!("the flags ask for {}", asked.1)];
+        world.refused(&words, &[&format!("{name}/checkpoint-2: "), &parts[0], &parts[1]]);
+        assert!(world.path(&format!("{name}/checkpoint-2/training_state.json")).is_file());
+        assert!(!world.path(&format!("{name}/replaced-1")).exists());
+    }
+    // Nobody can go on from a damaged one.
+    let state = world.path("lora/checkpoint-2/training_state.safetensors");
+    let bytes = std::fs::read(&state).unwrap();
+    std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
+    let said = world.ok(&format!("{train} {} --output_dir lora --resume_from_checkpoint auto", prefix.0));
+    assert!(said.contains("were moved to lora/replaced-1"), "{said}");
 }

@@ -44,6 +44,11 @@ impl ModelError {
         move |source| Self::Io { path, source }
     }
 
+    /// A path that a setting names and that holds something else than the setting is for.
+    pub fn misplaced(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
+        Self::Setting(format!("{}: {reason}", path.as_ref().display()))
+    }
+
     /// A file that is not what it should be.
     pub fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().to_path_buf(), reason: reason.into() }

@@ -56,17 +56,23 @@ pub fn step_time(
     Ok(StepTime { fixed: (few - block * blocks(short) as f64).max(0.0), block, frozen_block })
 }
 
-/// Values on which an update is timed: all that it reads and writes is larger than any cache.
+/// Most values on which an update is timed: all that it reads and writes is then larger than any cache.
 const UPDATED: usize = 1 << 24;
 
-/// Seconds that clipping and an optimizer step take for one trainable value.
+/// On how many values the update of a run with so many trainable ones is timed.
+fn timed(trainable: u64) -> usize {
+    usize::try_from(trainable).unwrap_or(UPDATED).clamp(1, UPDATED)
+}
+
+/// Seconds that clipping and an optimizer step take for one of `trainable` values.
 ///
 /// # Errors
 /// Never: the tensors are made here.
-pub fn update_time(config: &TrainConfig) -> Result<f64> {
-    let mut value = vec![0.0f32; UPDATED];
-    let mut grad = vec![1e-3f32; UPDATED];
-    let mut optimizer = AdamW::new(AdamWConfig::from(config), [("timed", UPDATED)]);
+pub fn update_time(config: &TrainConfig, trainable: u64) -> Result<f64> {
+    let count = timed(trainable);
+    let mut value = vec![0.0f32; count];
+    let mut grad = vec![1e-3f32; count];
+    let mut optimizer = AdamW::new(AdamWConfig::from(config), [("timed", count)]);
     let mut shortest = f64::INFINITY;
     for run in 0..=RUNS {
         let began = Instant::now();
@@ -78,7 +84,7 @@ pub fn update_time(config: &TrainConfig) -> Result<f64> {
             shortest = shortest.min(began.elapsed().as_secs_f64());
         }
     }
-    Ok(shortest / UPDATED as f64)
+    Ok(shortest / count as f64)
 }
 
 fn seconds((network, adapter): (&Network, &Adapter), batch: &Batch, recompute: bool) -> Result<f64> {
@@ -99,6 +105,11 @@ fn seconds((network, adapter): (&Network, &Adapter), batch: &Batch, recompute: b
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_values_are_timed_than_train() {
+        assert_eq!([0, 1, 5_000, UPDATED as u64, u64::MAX].map(timed), [1, 1, 5_000, UPDATED, UPDATED]);
+    }
 
     #[test]
     fn blocks_below_the_trained_ones_count_at_their_own_price() {

@@ -47,7 +47,16 @@ fn parse_json(text: &str) -> Result<Vec<(String, Value)>, String> {
         Err(error) => return Err(format!("not json: {error}")),
     }
     // Read once more, for a map would keep the last of two values without a word.
-    serde_json::from_str::<Pairs>(text).map(|pairs| pairs.0).map_err(|error| error.to_string())
+    serde_json::from_str::<Pairs>(text).map(|pairs| pairs.0).map_err(|error| place_first(&error))
+}
+
+/// An error as a sentence behind its place; serde_json puts the place behind the sentence.
+fn place_first(error: &serde_json::Error) -> String {
+    let (text, place) = (error.to_string(), format!("line {} column {}", error.line(), error.column()));
+    match text.strip_suffix(&format!(" at {place}")) {
+        Some(sentence) => format!("{place}: {sentence}"),
+        None => text,
+    }
 }
 
 /// The pairs of a json object in their order, no key twice.
@@ -138,7 +147,7 @@ mod tests {
         assert!(parse_json("[1]").unwrap_err().contains("one json object"));
         assert!(as_text(&serde_json::json!({"a": 1})).is_err());
         let error = parse_json("{\n\"a-b\": 1,\n\"c\": [],\n\"a_b\": 1}").unwrap_err();
-        assert!(error.starts_with("a_b is given twice; remove one at line 4"), "{error}");
+        assert!(error.starts_with("line 4 column ") && error.ends_with(": a_b is given twice; remove one"), "{error}");
         assert!(parse_toml("a-b = 1\na_b = 1").unwrap_err().contains("given twice"));
         assert!(parse_toml("a = 1\na = 1").unwrap_err().contains("line 2"));
     }

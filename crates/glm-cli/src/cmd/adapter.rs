@@ -37,7 +37,7 @@ pub fn open(settings: Option<&AdapterConfig>, base: &GlmConfig) -> anyhow::Resul
 }
 
 fn open_files(settings: &AdapterConfig, files: &Path, base: &GlmConfig) -> anyhow::Result<Opened> {
-    let file = adapter::open(files)?;
+    let file = adapter::open(files).map_err(of_setting)?;
     let trained_on = file.metadata()?;
     let other = |flag: &str| {
         let (files, kind) = (files.display(), file.kind());

@@ -6,6 +6,7 @@ use crate::args::types::BaseDtype;
 use crate::args::usage::{UsageError, of_setting, refuse};
 use crate::config::adapter::AdapterConfig;
 use crate::config::base::{BaseConfig, Quantization};
+use crate::config::origin::Origin;
 use crate::hub;
 use anyhow::Context;
 use glm_data::Tokenizer;
@@ -50,7 +51,9 @@ pub struct Prepared<'a> {
 /// Names the file, what was expected, what was found and what to do.
 pub fn prepare<'a>(base: &'a BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Result<Prepared<'a>> {
     let folder = hub::resolve(&base.path, &base.hub).context("--model_name_or_path")?;
-    refuse_adapter(&folder)?;
+    // The verbs that have this flag have no other for LoRA.
+    let any = adapter.and_then(AdapterConfig::origin).map(Origin::place).filter(|place| *place == "--adapter");
+    refuse_adapter(&folder, any)?;
     let config = GlmConfig::read(&folder)?;
     let tokenizer = tokenizer(&folder, &config)?;
     let trains = adapter.map_or(Trains::Nothing, AdapterConfig::trains);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use glm_model::DenseType;
 use glm_model::random_base::RandomBase;
 use glm_model::weights::FileFormat as WeightFormat;
@@ -13,7 +13,7 @@ use super::inspect::tensors::progress_bar;
 use super::progress::TrainProgress;
 use super::{signals, threads};
 use crate::args::types::{FileDtype, FileFormat};
-use crate::args::usage::of_setting;
+use crate::args::usage::{UsageError, of_setting, refuse};
 use crate::config::{DemoBaseSettings, RandomBaseSettings};
 
 /// Writes a random base: a folder that is complete or not there.
@@ -64,14 +64,14 @@ pub fn demo_base(settings: DemoBaseSettings) -> anyhow::Result<()> {
 }
 
 /// Other people's files are not replaced by random numbers.
-fn refuse_to_replace(out: &Path) -> anyhow::Result<()> {
+fn refuse_to_replace(out: &Path) -> Result<(), UsageError> {
     match std::fs::read_dir(out) {
         Ok(mut entries) => match entries.next() {
-            Some(_) => bail!("{}: the folder is not empty; give another --out or remove it first", out.display()),
+            Some(_) => refuse!("{}: the folder is not empty; give another --out or remove it first", out.display()),
             None => Ok(()),
         },
         Err(_) if out.symlink_metadata().is_ok() => {
-            bail!("{}: it is there already and is no folder; give another --out", out.display())
+            refuse!("{}: it is there already and is no folder; give another --out", out.display())
         }
         Err(_) => Ok(()),
     }

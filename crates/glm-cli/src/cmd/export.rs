@@ -1,15 +1,17 @@
 //! `glmtune export`: what was trained, in the form of other programs. Every export is reopened and compared before it is
 //! said to be done.
 
+use super::not_base::refuse_adapter;
 use super::{adapter, base, signals};
 use crate::args::types::{ExportForm, FileFormat};
+use crate::args::usage::{UsageError, of_setting};
 use crate::config::adapter::AdapterConfig;
 use crate::config::tools::ExportSettings;
 use crate::hub;
 use anyhow::{Context, bail};
 use glm_model::adapter::{LoraAdapter, PrefixEncoder, write_lora};
 use glm_model::export::{
-    ExportReport, FolderOptions, FolderSource, GgufOptions, LoraDelta, Merged, TensorSource, begin_folder,
+    ExportReport, FolderOptions, FolderSource, GgufOptions, LoraDelta, Merged, TensorSource, begin_folder, check_gguf,
     export_bundle, export_folder, export_gguf, export_prefix, export_quantized,
 };
 use glm_model::weights::{FileFormat as WeightFormat, fingerprint};
@@ -23,10 +25,17 @@ use std::path::Path;
 /// # Errors
 /// Names the file, tensor or flag, and what to do; nothing is left half-written.
 pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
+    if settings.adapter.is_none() && matches!(settings.to, ExportForm::Thudm | ExportForm::Peft | ExportForm::Bundle) {
+        return refuse("--to thudm, peft and bundle write an adapter: give one as --adapter");
+    }
     let folder = hub::resolve(&settings.base.path, &settings.base.hub).context("--model_name_or_path")?;
+    refuse_adapter(&folder, Some("--adapter"))?;
     signals::remove_unfinished_when_stopped()?;
     let source = FolderSource::open(&folder)?;
     let config = source.config();
+    if settings.to == ExportForm::Gguf {
+        check_gguf(config).map_err(of_setting).context("--to gguf")?;
+    }
     let opened = match &settings.adapter {
         Some(files) => {
             let any = AdapterConfig::FromFile { init_from: files.clone(), prefix_dropout: 0.0 };
@@ -44,13 +53,8 @@ pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
     let report = match opened.as_ref().map(|opened| (&opened.adapter, &opened.trained_on)) {
         Some((Adapter::Prefix { encoder, .. }, trained_on)) => prefix(settings, &source, &folder, encoder, trained_on)?,
         Some((Adapter::Lora(lora), trained_on)) => lora_export(settings, &source, &folder, lora, trained_on)?,
-        Some((Adapter::Full, _)) => bail!("--adapter: it is a whole model; give it as --model_name_or_path"),
-        None => match settings.to {
-            ExportForm::Thudm | ExportForm::Peft | ExportForm::Bundle => {
-                bail!("--to thudm, peft and bundle write an adapter: give one as --adapter")
-            }
-            _ => model(settings, &source, &folder)?,
-        },
+        Some((Adapter::Full, _)) => refuse("--adapter: it is a whole model; give it as --model_name_or_path")?,
+        None => model(settings, &source, &folder)?,
     };
     for remark in &report.remarks {
         eprintln!("note: {remark}");
@@ -62,6 +66,11 @@ pub fn run(settings: &ExportSettings) -> anyhow::Result<()> {
         report.bytes as f64 / 1e6
     );
     Ok(())
+}
+
+/// What the flags ask for and what they name do not go together.
+fn refuse<T>(reason: &str) -> anyhow::Result<T> {
+    Err(UsageError(reason.into()).into())
 }
 
 fn prefix(
@@ -82,14 +91,14 @@ fn prefix(
             }
             Ok(export_bundle(config, encoder, &metadata, folder, &settings.out)?)
         }
-        ExportForm::Peft => bail!(
+        ExportForm::Peft => refuse(
             "--to peft writes LoRA; this is a P-Tuning prefix, whose layout PEFT's PREFIX_TUNING gets wrong for ChatGLM. \
-             Use --to thudm or --to bundle"
+             Use --to thudm or --to bundle",
         ),
-        ExportForm::Merged | ExportForm::Int4 | ExportForm::Int8 | ExportForm::Gguf => bail!(
+        ExportForm::Merged | ExportForm::Int4 | ExportForm::Int8 | ExportForm::Gguf => refuse(
             "a prefix cannot be merged into the weights: it is extra keys and values in front of the text, and no change of \
              the matrices does the same. Ship the base and the prefix: --to bundle writes it as one file, --to thudm as \
-             THUDM's scripts load it. To export the base alone, leave out --adapter"
+             THUDM's scripts load it. To export the base alone, leave out --adapter",
         ),
     }
 }
@@ -103,9 +112,9 @@ fn lora_export(
 ) -> anyhow::Result<ExportReport> {
     match settings.to {
         ExportForm::Peft => peft(settings, source, lora, trained_on),
-        ExportForm::Thudm | ExportForm::Bundle => bail!(
-            "this is LoRA, which --to peft writes as an adapter, and --to merged, int4, int8 or gguf as a whole model; \
-             thudm and bundle are for prefixes"
+        ExportForm::Thudm | ExportForm::Bundle => refuse(
+            "--to: this is LoRA, which --to peft writes as an adapter, and --to merged, int4, int8 or gguf as a whole model; \
+             thudm and bundle are for prefixes",
         ),
         _ => {
             let delta = LoraDelta::new(lora, source.config());

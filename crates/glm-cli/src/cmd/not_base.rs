@@ -10,12 +10,14 @@ use crate::args::usage::{UsageError, refuse};
 /// What peft writes beside an adapter.
 const PEFT_CONFIG: &str = "adapter_config.json";
 
-/// Refuses a folder that holds an adapter and no base.
+/// Refuses a folder that holds an adapter and no base. `flag` is the verb's one flag for adapters of every kind, if it has
+/// one.
 ///
 /// # Errors
 /// Names the folder, what it holds, and the flags to give, with the base that the adapter names if it names one.
-pub fn refuse_adapter(folder: &Path) -> Result<(), UsageError> {
-    let Some((kind, flag)) = adapter_in(folder) else { return Ok(()) };
+pub fn refuse_adapter(folder: &Path, flag: Option<&str>) -> Result<(), UsageError> {
+    let Some((kind, own)) = adapter_in(folder) else { return Ok(()) };
+    let flag = flag.unwrap_or(own);
     let (shown, base) = (folder.display(), base_of(folder).unwrap_or_else(|| "BASE".into()));
     refuse!(
         "--model_name_or_path {shown}: it holds only {kind}, which works on a base: give --model_name_or_path {base} {flag} {shown}"

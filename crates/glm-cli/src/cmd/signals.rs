@@ -2,6 +2,7 @@
 
 use super::train::INTERRUPTED;
 use glm_train::atomic;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,7 +37,8 @@ pub fn remove_unfinished_when_stopped() -> anyhow::Result<()> {
             std::thread::sleep(LOOK);
         }
         let _halted = atomic::remove_unfinished();
-        eprintln!("stopped: nothing is left of what was unfinished");
+        // The reader may be gone, stopped by the same signal.
+        let _ = writeln!(std::io::stderr(), "stopped: nothing is left of what was unfinished");
         std::process::exit(INTERRUPTED);
     })?;
     Ok(())

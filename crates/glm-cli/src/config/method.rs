@@ -41,6 +41,13 @@ pub fn resolve(
             _ => (prefix, "prefix", "--ptuning_checkpoint"),
         };
         let place = given.place(key.unwrap_or("method"));
+        if keys.task.do_train {
+            refuse!(
+                "{} 0 trains nothing, and {place} without {flag} would use an untrained, random {kind}: give more than 0, or \
+                 the checkpoint of a trained {kind} as {flag}",
+                given.place("num_train_epochs")
+            );
+        }
         refuse!(
             "{place} without {flag} would use an untrained, random {kind}: give the checkpoint, or leave it out to use the \
              bare base"

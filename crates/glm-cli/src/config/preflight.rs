@@ -6,8 +6,8 @@ use super::adapter::AdapterConfig;
 use super::base::BaseConfig;
 use super::chat::ChatSettings;
 use super::run::RunConfig;
-use super::tools::{DataCheckSettings, DataConvertSettings};
-use crate::args::types::Resume;
+use super::tools::{DataCheckSettings, DataConvertSettings, ExportSettings, VerifySettings};
+use crate::args::types::{ExportForm, Resume};
 use crate::args::usage::{UsageError, refuse};
 use crate::hub::{HubName, no_such_folder};
 
@@ -20,23 +20,70 @@ impl RunConfig {
     /// # Errors
     /// Names the key, the path and what to do.
     pub fn preflight(&self) -> Result<(), UsageError> {
-        model(&self.base, self.adapter.as_ref())?;
+        self.inputs()?;
         if let Some(Resume::Path(checkpoint)) = &self.resume {
             present("--resume_from_checkpoint", checkpoint)?;
         }
+        if self.do_train && !self.overwrite_output_dir && self.resume.is_none() {
+            unused_output(&self.output_dir)?;
+        }
+        Ok(())
+    }
+
+    /// Checks what a plan reads; it writes nothing, and may tell of a run that is under way in its folder.
+    ///
+    /// # Errors
+    /// Names the key, the path and what to do.
+    pub fn preflight_plan(&self) -> Result<(), UsageError> {
+        self.inputs()
+    }
+
+    fn inputs(&self) -> Result<(), UsageError> {
+        model(&self.base, self.adapter.as_ref())?;
         for (used, name, file) in [
             (self.do_train, "--train_file", &self.files.train),
             (self.do_eval, "--validation_file", &self.files.validation),
             (self.do_predict, "--test_file", &self.files.test),
         ] {
             if let (true, Some(file)) = (used, file) {
-                present(name, file)?;
+                rows_of(name, file)?;
             }
         }
-        if self.do_train && !self.overwrite_output_dir && self.resume.is_none() {
-            unused_output(&self.output_dir)?;
+        Ok(())
+    }
+}
+
+impl ExportSettings {
+    /// Checks that base and adapter are there, and that the place to write to is free.
+    ///
+    /// # Errors
+    /// Names the key, the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        base_folder(&self.base.path)?;
+        if let Some(files) = &self.adapter {
+            present(files.place(), files.path())?;
+        }
+        let (out, file) = (self.out.as_path(), matches!(self.to, ExportForm::Gguf | ExportForm::Bundle));
+        let empty = || std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
+        if out.symlink_metadata().is_ok_and(|found| file || !found.is_dir() || !empty()) {
+            refuse!(
+                "--out {}: it is there already; an export never replaces anything: name another place, or remove it",
+                out.display()
+            );
         }
         Ok(())
+    }
+}
+
+impl VerifySettings {
+    /// Checks that base, adapter and rows are there.
+    ///
+    /// # Errors
+    /// Names the key, the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        base_folder(&self.base.path)?;
+        present(self.adapter.place(), self.adapter.path())?;
+        rows_of("--test_file", &self.file)
     }
 }
 
@@ -77,10 +124,19 @@ impl DataConvertSettings {
 
 fn rows(file: &Path) -> Result<(), UsageError> {
     match file.try_exists() {
+        Ok(true) if file.is_dir() => refuse!("{}: expected a file of rows, found a folder", file.display()),
         Ok(true) => Ok(()),
         Ok(false) => refuse!("{}: there is no such file; give a json, jsonl or csv file of rows", file.display()),
         Err(error) => refuse!("{}: {error}", file.display()),
     }
+}
+
+fn rows_of(name: &str, file: &Path) -> Result<(), UsageError> {
+    present(name, file)?;
+    if file.is_dir() {
+        refuse!("{name} {}: expected a file of rows, found a folder", file.display());
+    }
+    Ok(())
 }
 
 fn model(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> Result<(), UsageError> {

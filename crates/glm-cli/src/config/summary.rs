@@ -73,6 +73,9 @@ impl AdapterConfig {
             None => "fresh".into(),
         };
         match self {
+            // The files decide the sizes, and the flags may still prove to contradict them.
+            Self::Ptuning { init_from: Some(_), .. } => format!("prefix, {origin}"),
+            Self::Lora { init_from: Some(_), .. } => format!("LoRA, {origin}"),
             Self::Ptuning { pre_seq_len, prefix_projection, .. } => {
                 let length = pre_seq_len.map(|length| format!(" of {length} positions")).unwrap_or_default();
                 let projection = if *prefix_projection == Some(true) { " with projection" } else { "" };

@@ -65,15 +65,18 @@ fn find(folder: &Path) -> Result<PathBuf> {
             let last = folder.join(format!("checkpoint-{last}"));
             let reason =
                 format!("it holds checkpoints, not an adapter; name one of them, for example {}", last.display());
-            Err(ModelError::file(folder, reason))
+            Err(ModelError::misplaced(folder, reason))
         }
         ([], None) => {
             let wanted = NAMES.iter().filter(|name| !name.ends_with(".json")).copied().collect::<Vec<_>>().join(", ");
-            Err(ModelError::file(folder, format!("it holds no weights of an adapter; expected one of: {wanted}")))
+            Err(ModelError::misplaced(folder, format!("it holds no weights of an adapter; expected one of: {wanted}")))
         }
         (many, _) => {
             let names: Vec<_> = many.iter().filter_map(|f| Some(f.file_name()?.to_string_lossy())).collect();
-            Err(ModelError::file(folder, format!("it holds several weight files ({}); name one", names.join(", "))))
+            Err(ModelError::misplaced(
+                folder,
+                format!("it holds several weight files ({}); name one", names.join(", ")),
+            ))
         }
     }
 }

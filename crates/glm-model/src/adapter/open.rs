@@ -57,7 +57,7 @@ pub fn open(path: &Path) -> Result<AdapterFile> {
 fn stranger(located: &Located) -> ModelError {
     if located.weights.names().any(|name| name.ends_with("word_embeddings.weight")) {
         let reason = "it is a whole model without an adapter inside; give it as --model_name_or_path";
-        return ModelError::file(&located.path, reason);
+        return ModelError::misplaced(&located.path, reason);
     }
     let found: Vec<&str> = located.weights.names().take(3).collect();
     let reason = format!(
@@ -65,14 +65,14 @@ fn stranger(located: &Located) -> ModelError {
          lora_B); found {}",
         found.join(", ")
     );
-    ModelError::file(&located.path, reason)
+    ModelError::misplaced(&located.path, reason)
 }
 
 impl AdapterFile {
-    /// What kind it is, in words.
+    /// What kind it is, in words that follow "it holds".
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Prefix(_) => "P-Tuning prefix",
+            Self::Prefix(_) => "a P-Tuning prefix",
             Self::Lora(_) => "LoRA",
         }
     }

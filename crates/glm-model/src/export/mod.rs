@@ -23,7 +23,7 @@ mod write;
 
 pub use bundle::{BUNDLE_FORMAT, Bundle, export_bundle};
 pub use folder::{FolderOptions, export_folder, write_folder};
-pub use gguf::{GGUF_MAGIC, GgufOptions, GgufSummary, GgufType, export_gguf};
+pub use gguf::{GGUF_MAGIC, GgufOptions, GgufSummary, GgufType, check_gguf, export_gguf};
 pub use lora::LoraDelta;
 pub use merged::{Merged, WeightDelta};
 pub use parameters::Parameters;

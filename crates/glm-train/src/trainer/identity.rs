@@ -83,15 +83,21 @@ impl Identity {
 
     /// Why a run that is `other` cannot go on from a checkpoint of this one, and what to do.
     pub fn refusal(&self, other: &Self) -> Option<String> {
-        if let (Some(held), Some(asked)) = (self.method(), other.method())
-            && held.name != asked.name
-        {
-            let own = |of: &Self, method: &Method| {
-                let settings =
-                    method.settings.iter().filter_map(|name| Some(format!("{name} {}", of.settings.get(*name)?)));
-                settings.collect::<Vec<_>>().join(", ")
-            };
-            return Some(format!(
+        let advice = "Resume with what the run began with, or start a new run in another --output_dir";
+        let difference = || Some(format!("cannot go on from here: {}. {advice}", self.difference(other)?));
+        self.other_method(other).or_else(difference)
+    }
+
+    /// [`Identity::refusal`] of a run that is `other` when that trains by another method.
+    pub fn other_method(&self, other: &Self) -> Option<String> {
+        let (held, asked) = (self.method()?, other.method()?);
+        let own = |of: &Self, method: &Method| {
+            let settings =
+                method.settings.iter().filter_map(|name| Some(format!("{name} {}", of.settings.get(*name)?)));
+            settings.collect::<Vec<_>>().join(", ")
+        };
+        (held.name != asked.name).then(|| {
+            format!(
                 "it holds a run of {} ({}), and the flags ask for {} ({}). To go on with it, give the flags that it began \
                  with; to train {}, start a new run in another --output_dir",
                 held.name,
@@ -99,10 +105,8 @@ impl Identity {
                 asked.name,
                 own(other, asked),
                 asked.name
-            ));
-        }
-        let advice = "Resume with what the run began with, or start a new run in another --output_dir";
-        self.difference(other).map(|difference| format!("cannot go on from here: {difference}. {advice}"))
+            )
+        })
     }
 
     /// What trains, by the settings that only it has.

@@ -130,6 +130,11 @@ impl Trainer<'_> {
         Ok(Outcome { runtime, ..run.outcome(false) })
     }
 
+    /// Why this run cannot go on from a checkpoint folder whose state is whole: it was trained by another method.
+    pub fn other_method(&self, checkpoint: &Path) -> Option<TrainError> {
+        state::other_method(checkpoint, &Identity::new(self))
+    }
+
     /// Bytes that activations may take.
     fn activation_budget(&self) -> u64 {
         match self.config.checkpointing {

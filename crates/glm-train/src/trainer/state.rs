@@ -165,6 +165,15 @@ pub fn load(folder: &Path, identity: &Identity, parameters: &[(String, Var)], op
     Ok(saved.place)
 }
 
+/// Why a run cannot go on from a checkpoint that is whole: it was trained by another method. What is damaged, or no
+/// checkpoint of ours, is left for [`load`] to tell.
+pub fn other_method(folder: &Path, identity: &Identity) -> Option<TrainError> {
+    let saved: Saved = serde_json::from_slice(&std::fs::read(folder.join(STATE_FILE)).ok()?).ok()?;
+    let reason = saved.identity.other_method(identity)?;
+    WeightFolder::open(&folder.join(TENSORS_FILE)).ok()?;
+    Some(TrainError::OtherRun { path: folder.to_path_buf(), reason })
+}
+
 /// Optimizer steps that the run of a checkpoint folder had done.
 ///
 /// # Errors

@@ -64,6 +64,8 @@ fn inspect(path: &Path, report: &mut Report) -> anyhow::Result<()> {
             path.display(),
             vocabulary::FILE
         )
+    } else if path.exists() {
+        bail!("{}: it is neither a regular file nor a folder", path.display())
     } else {
         bail!("{}: no such file or folder", path.display())
     }

@@ -65,7 +65,7 @@ pub fn measure(
     let time = step_time((&short, &few), (&long, &many), below, &micro, recompute)?;
     let mean = rows.iter().map(|row| row.ids.len()).sum::<usize>() as f64 / rows.len() as f64 * size as f64;
     let micro_batch = time.micro_batch(layers, frozen) * mean / micro.len().max(1) as f64;
-    let update = update_time(&settings.train)? * work.trainable as f64;
+    let update = update_time(&settings.train, work.trainable)? * work.trainable as f64;
     let run = micro_batch * micro_batches as f64 + update * steps as f64;
     Ok(Time { measured_tokens: micro.len(), micro_batch, update, run })
 }

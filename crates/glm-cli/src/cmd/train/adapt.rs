@@ -11,7 +11,7 @@ use crate::config::RunConfig;
 use glm_data::{TrainRow, fingerprint_file};
 use glm_train::schedule::{RunLength, Schedule};
 use glm_train::{Adapter, Trainer, run_dir, trainer};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 /// Trains; `true` when it was interrupted.
@@ -27,21 +27,22 @@ pub fn train(
     stop: &AtomicBool,
 ) -> anyhow::Result<bool> {
     let output = settings.output_dir.as_path();
+    let writer = CheckpointWriter::new(settings, base, adapter, fingerprint_file(&train.rows.file)?);
+    let save = |folder: &Path| writer.write(folder);
+    let trainer = Trainer {
+        network: &base.network,
+        adapter,
+        config: &settings.train,
+        rows: &train.samples,
+        eval_rows,
+        output_dir: output,
+        tensorboard: settings.tensorboard.as_deref(),
+        save_adapter: &save,
+    };
     let resume = match &settings.resume {
         None => None,
         Some(Resume::Path(path)) => Some(path.clone()),
-        Some(Resume::Auto) => {
-            let needed = [trainer::STATE_FILE, trainer::TENSORS_FILE, checkpoint::main_file(adapter)];
-            let found = run_dir::latest_checkpoint(output, &needed)?;
-            if found.is_none() {
-                eprintln!("no complete checkpoint in {}: starting from the beginning", output.display());
-                // What is there, of another method or incomplete, must not be overwritten.
-                if let Some(folder) = run_dir::set_aside_checkpoints(output)? {
-                    eprintln!("note: checkpoints that this run cannot go on from were moved to {}", folder.display());
-                }
-            }
-            found.map(|checkpoint| checkpoint.path)
-        }
+        Some(Resume::Auto) => newest(&trainer)?,
     };
     advise(settings, adapter, train)?;
     let trainable = adapter.parameter_count(&base.network);
@@ -51,20 +52,8 @@ pub fn train(
     };
     eprintln!("trainable: {trainable} of {all} parameters ({:.4} %)", 100.0 * trainable as f64 / all as f64);
     let began_with = adapter::copy(adapter, base.network.config())?;
-    let writer = CheckpointWriter::new(settings, base, adapter, fingerprint_file(&train.rows.file)?);
-    let save = |folder: &Path| writer.write(folder);
     let mut progress = TrainProgress::new(settings.progress);
-    let outcome = Trainer {
-        network: &base.network,
-        adapter,
-        config: &settings.train,
-        rows: &train.samples,
-        eval_rows,
-        output_dir: output,
-        tensorboard: settings.tensorboard.as_deref(),
-        save_adapter: &save,
-    }
-    .run(resume.as_deref(), stop, &mut progress)?;
+    let outcome = trainer.run(resume.as_deref(), stop, &mut progress)?;
     drop(progress);
     if outcome.step == 0 {
         eprintln!("stopped before the first step: nothing to save");
@@ -96,4 +85,25 @@ pub fn train(
         );
     }
     Ok(outcome.interrupted)
+}
+
+/// The checkpoint that a run goes on from by itself; `None`: it begins anew.
+fn newest(trainer: &Trainer<'_>) -> anyhow::Result<Option<PathBuf>> {
+    let output = trainer.output_dir;
+    // Its other files have other names, so by these alone a run of another method would look like none.
+    let state = [trainer::STATE_FILE, trainer::TENSORS_FILE];
+    if let Some(newest) = run_dir::latest_checkpoint(output, &state)?
+        && let Some(refusal) = trainer.other_method(&newest.path)
+    {
+        return Err(refusal.into());
+    }
+    let found = run_dir::latest_checkpoint(output, &[state[0], state[1], checkpoint::main_file(trainer.adapter)])?;
+    if found.is_none() {
+        eprintln!("no complete checkpoint in {}: starting from the beginning", output.display());
+        // What is there is incomplete or of other scripts, and must not be overwritten.
+        if let Some(folder) = run_dir::set_aside_checkpoints(output)? {
+            eprintln!("note: checkpoints that this run cannot go on from were moved to {}", folder.display());
+        }
+    }
+    Ok(found.map(|checkpoint| checkpoint.path))
 }

@@ -105,7 +105,7 @@ impl LoraFile {
     /// Both shapes and the likely cause when it was trained on another one.
     pub fn load(&self, base: &GlmConfig) -> Result<LoraAdapter> {
         let wrong = |reason: String| {
-            Err(ModelError::file(&self.path, format!("the LoRA adapter does not fit this base: {reason}")))
+            Err(ModelError::misplaced(&self.path, format!("the LoRA adapter does not fit this base: {reason}")))
         };
         let mut found = BTreeMap::new();
         for ((layer, part), pair) in &self.modules {

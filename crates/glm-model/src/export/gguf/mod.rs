@@ -16,6 +16,7 @@ use super::report::ExportReport;
 use super::source::TensorSource;
 use super::target;
 use super::write::tensor_error;
+use crate::config::GlmConfig;
 use crate::glm::Progress;
 use crate::{ModelError, Result};
 use glm_data::Variant;
@@ -44,7 +45,7 @@ pub fn export_gguf(
     options: &GgufOptions,
     progress: Progress<'_>,
 ) -> Result<ExportReport> {
-    refuse(source)?;
+    check_gguf(source.config())?;
     let place = target::file(target)?;
     let vocabulary = vocabulary::read(companions, source.config())?;
     let template = chat_template::find(companions, source.config().variant)?;
@@ -83,8 +84,10 @@ pub fn export_gguf(
 }
 
 /// Refuses what llama.cpp's `chatglm` cannot compute.
-fn refuse(source: &dyn TensorSource) -> Result<()> {
-    let config = source.config();
+///
+/// # Errors
+/// Says what it is.
+pub fn check_gguf(config: &GlmConfig) -> Result<()> {
     let reason = match config.variant {
         Variant::ChatGlm => {
             "this is a ChatGLM-6B (first generation) model, which llama.cpp does not support; export a folder instead".into()
