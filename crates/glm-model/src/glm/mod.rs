@@ -128,7 +128,12 @@ impl Network {
     /// # Errors
     /// When an id is outside the vocabulary.
     pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        self.embedding.rows(ids)
+        let rows = self.embedding.rows(ids)?;
+        // A few rows are read; the pages around them would add up to the whole table, step by step.
+        if !self.config.knobs.tied_embeddings {
+            self.embedding.release();
+        }
+        Ok(rows)
     }
 
     /// Logits `[N, vocab]` of rows `[N, hidden]` that left the last block.
