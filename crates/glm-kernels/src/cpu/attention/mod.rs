@@ -16,6 +16,8 @@ pub use backward::backward;
 pub use forward::forward;
 
 use super::gemm::View;
+use super::isa::widest;
+use super::{lanes, math};
 use std::ops::Range;
 
 /// Head counts and width.
@@ -117,16 +119,17 @@ fn runs<'a>(shape: Shape, qkv: &'a [f32], prefix: &'a [f32], sequence: &Sequence
 }
 
 /// Softmax of the first `visible` values of a row; the others become 0.
+#[inline(always)]
 fn softmax(row: &mut [f32], visible: usize) {
     let (seen, hidden) = row.split_at_mut(visible);
-    let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
+    let max = lanes::max(seen);
     for v in seen.iter_mut() {
-        *v = (*v - max).exp();
-        sum += *v;
+        *v = math::exp(*v - max);
     }
-    let inverse = 1.0 / sum;
-    seen.iter_mut().for_each(|v| *v *= inverse);
+    let inverse = 1.0 / lanes::sum(seen, |v| v);
+    for v in seen.iter_mut() {
+        *v *= inverse;
+    }
     hidden.fill(0.0);
 }
 
@@ -154,9 +157,14 @@ fn weights(
         column += run.rows;
     }
     let past = keys - sequence.len;
-    for (i, row) in out.chunks_exact_mut(keys).enumerate() {
-        softmax(row, past + sequence.visible(first + i));
-    }
+    widest(
+        #[inline(always)]
+        || {
+            for (i, row) in out.chunks_exact_mut(keys).enumerate() {
+                softmax(row, past + sequence.visible(first + i));
+            }
+        },
+    );
 }
 
 #[cfg(test)]
