@@ -7,7 +7,7 @@ use super::math::{sigmoid, sigmoid_and_rest};
 use rayon::prelude::*;
 
 /// 2 √(2/π).
-const TWO_ROOTS: f32 = 1.595_769_1;
+const TWO_ROOTS: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 /// Values that one task works on.
 const CHUNK: usize = 1 << 12;

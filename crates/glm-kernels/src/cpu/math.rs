@@ -11,7 +11,7 @@ const LN_2_REST: f32 = -1.904_654_2e-9;
 const GREATEST: f32 = 88.722_83;
 const LEAST: f32 = -87.336_54;
 /// `(exp(r) - 1 - r) / r²` for `|r| ≤ ln 2 / 2`: minimax of `exp`'s relative error, 2⁻²⁸.
-const COEFFICIENTS: [f32; 5] = [0.499_999_94, 0.166_665_21, 0.041_668_39, 0.008_368_745_4, 0.001_381_454_1];
+const COEFFICIENTS: [f32; 5] = [0.499_999_94, 0.166_665_21, 0.041_668_39, 0.008_368_745, 0.001_381_454];
 
 /// `e^x` within one unit in the last place. Results below the smallest normal number, 2⁻¹²⁶, are 0.
 #[inline(always)]

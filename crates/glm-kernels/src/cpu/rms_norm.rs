@@ -84,13 +84,13 @@ mod tests {
                 let r = 1.0 / ((0..width).map(|i| value(&x, at + i).powi(2)).sum::<f64>() / width as f64
                     + f64::from(eps)).sqrt();
                 let dot: f64 = (0..width).map(|i| value(&x, at + i) * value(&dy, at + i) * value(&w, i)).sum();
-                for i in 0..width {
+                for (i, exact_dw) in exact_dw.iter_mut().enumerate() {
                     let (x, g, w) = (value(&x, at + i), value(&dy, at + i), value(&w, i));
                     let (exact, found) = (w * x * r, value(&y, at + i));
                     prop_assert!((found - exact).abs() < 1e-6 * (1.0 + exact.abs()), "{found} {exact}");
                     let (exact, found) = (r * (w * g - x * r * r * dot / width as f64), value(&dx, at + i));
                     prop_assert!((found - exact).abs() < 2e-6 * (exact.abs() + 3.0 * r), "{found} {exact}");
-                    exact_dw[i] += g * x * r;
+                    *exact_dw += g * x * r;
                 }
             }
             for (found, exact) in dw.iter().zip(exact_dw) {

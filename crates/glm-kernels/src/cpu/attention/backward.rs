@@ -1,7 +1,7 @@
 //! Backward pass: the weights are computed again, not kept. With `P` the weights and `O` the output,
 //! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P ∘ (dP - rowsum(dP ∘ P))`, `dQ = dS K / sqrt(d)`, `dK = dSᵀ Q / sqrt(d)`.
 
-use super::{Scratch, Seen, Sequence, Shape, gather, sized, split, weights};
+use super::{Scratch, Seen, Sequence, Shape, Task, gather, sized, split, weights};
 use crate::cpu::gemm::{View, gemm};
 use crate::cpu::isa::widest;
 use crate::cpu::lanes;
@@ -29,12 +29,11 @@ pub fn backward(
 ) {
     assert!(sequences.iter().all(|s| s.cache.is_empty()), "attention: no gradient flows into a cache");
     let (fused, kv) = (shape.fused(), shape.key_value());
-    let (tasks, others) = split(shape, dqkv, fused, sequences);
-    others.into_iter().for_each(|piece| piece.fill(0.0));
-    let parts: Vec<(usize, usize, Part)> = tasks
+    // One a sequence and group, in the order of the tasks.
+    let parts: Vec<Part> = split(shape, dqkv, fused, sequences)
         .into_par_iter()
-        .map(|(s, group, mut rows)| {
-            let sequence = &sequences[s];
+        .map(|Task { sequence, group, mut rows }| {
+            let sequence = &sequences[sequence];
             let seen = Seen::new(shape, qkv, prefix, sequence, group);
             let span = shape.span(sequence.len);
             let at = group * shape.per_group() * shape.head_dim;
@@ -44,22 +43,40 @@ pub fn backward(
                 .enumerate()
                 .map(|(n, rows)| span_backward(shape, sources, &seen, (sequence, n * span), rows))
                 .collect();
-            (s, group, total(parts))
+            total(parts)
         })
         .collect();
-    dqkv.chunks_exact_mut(fused).for_each(|row| row[shape.out()..].fill(0.0));
-    dprefix.fill(0.0);
-    // Added up in the order of the tasks, so that the result does not depend on which thread was first.
-    for (s, group, part) in &parts {
-        let sequence = &sequences[*s];
-        let past = dprefix[sequence.prefix.start * kv..sequence.prefix.end * kv].chunks_exact_mut(kv);
-        let own = dqkv[sequence.start * fused..(sequence.start + sequence.len) * fused].chunks_exact_mut(fused);
-        let rows = past.chain(own.map(|row| &mut row[shape.out()..]));
-        let gradients = part.keys.chunks_exact(shape.head_dim).zip(part.values.chunks_exact(shape.head_dim));
-        for (row, (key, value)) in rows.zip(gradients) {
-            add(&mut row[group * shape.head_dim..][..shape.head_dim], key);
-            add(&mut row[(shape.groups + group) * shape.head_dim..][..shape.head_dim], value);
+    let mut outside = vec![true; dqkv.len() / fused];
+    for (sequence, parts) in sequences.iter().zip(parts.chunks_exact(shape.groups)) {
+        let rows = sequence.start..sequence.start + sequence.len;
+        outside[rows.clone()].fill(false);
+        let rows = &mut dqkv[rows.start * fused..rows.end * fused];
+        rows.par_chunks_exact_mut(fused).enumerate().for_each(|(i, row)| {
+            let row = &mut row[shape.out()..];
+            each_group(shape, parts, sequence.prefix.len() + i, row, |target, values| target.copy_from_slice(values));
+        });
+    }
+    let rows = dqkv.chunks_exact_mut(fused).zip(outside);
+    rows.filter(|(_, outside)| *outside).for_each(|(row, _)| row.fill(0.0));
+    // Added up in the order of the sequences, so that the result does not depend on which thread was first.
+    dprefix.par_chunks_exact_mut(kv).enumerate().for_each(|(r, row)| {
+        row.fill(0.0);
+        for (sequence, parts) in sequences.iter().zip(parts.chunks_exact(shape.groups)) {
+            if sequence.len > 0 && sequence.prefix.contains(&r) {
+                each_group(shape, parts, r - sequence.prefix.start, row, add);
+            }
         }
+    });
+}
+
+/// Brings gradient `i` of the keys and values of every group to its place in `row [k groups | v groups]`.
+fn each_group(shape: Shape, parts: &[Part], i: usize, row: &mut [f32], bring: impl Fn(&mut [f32], &[f32])) {
+    let dim = shape.head_dim;
+    let (keys, values) = row.split_at_mut(shape.groups * dim);
+    let targets = keys.chunks_exact_mut(dim).zip(values.chunks_exact_mut(dim));
+    for (part, (key, value)) in parts.iter().zip(targets) {
+        bring(key, &part.keys[i * dim..][..dim]);
+        bring(value, &part.values[i * dim..][..dim]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Forward pass: some queries of a sequence and group a task, all heads of the group in one product.
 
-use super::{Scratch, Seen, Sequence, Shape, gather, sized, split, weights};
+use super::{Scratch, Seen, Sequence, Shape, Task, gather, single, sized, split, weights};
 use crate::cpu::gemm::{View, gemm};
 use rayon::prelude::*;
 
@@ -9,9 +9,11 @@ use rayon::prelude::*;
 /// # Panics
 /// When two sequences share a row.
 pub fn forward(shape: Shape, qkv: &[f32], prefix: &[f32], sequences: &[Sequence<'_>], out: &mut [f32]) {
-    let (tasks, _) = split(shape, out, shape.out(), sequences);
-    tasks.into_par_iter().for_each(|(s, group, mut rows)| {
-        let sequence = &sequences[s];
+    split(shape, out, shape.out(), sequences).into_par_iter().for_each(|Task { sequence, group, mut rows }| {
+        let sequence = &sequences[sequence];
+        if single::fits(shape, sequence) {
+            return single::forward(shape, qkv, prefix, (sequence, group), rows[0]);
+        }
         let seen = Seen::new(shape, qkv, prefix, sequence, group);
         let span = shape.span(sequence.len);
         let queries = &qkv[sequence.start * shape.fused() + group * shape.per_group() * shape.head_dim..];

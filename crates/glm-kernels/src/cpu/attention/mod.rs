@@ -12,6 +12,7 @@ mod backward;
 mod forward;
 pub mod scalar;
 mod seen;
+mod single;
 
 pub use backward::backward;
 pub use forward::forward;
@@ -177,30 +178,32 @@ fn weights(
     );
 }
 
-/// The pieces of `rows` that belong to each sequence and group: one a query, `heads of the group * head_dim` values wide.
-/// `rows` begin with the values of the heads. Pieces of rows outside the sequences are left over.
+/// Queries of one sequence and group.
+struct Task<'a> {
+    sequence: usize,
+    group: usize,
+    /// Their places in the result, `heads of the group * head_dim` values each.
+    rows: Vec<&'a mut [f32]>,
+}
+
+/// The tasks, sequence after sequence and group after group. `result` has rows of `stride`, which begin with the values of
+/// the heads.
 ///
 /// # Panics
 /// When two sequences share a row.
-#[expect(clippy::type_complexity)]
-fn split<'a>(
-    shape: Shape,
-    rows: &'a mut [f32],
-    stride: usize,
-    sequences: &[Sequence<'_>],
-) -> (Vec<(usize, usize, Vec<&'a mut [f32]>)>, Vec<&'a mut [f32]>) {
+fn split<'a>(shape: Shape, result: &'a mut [f32], stride: usize, sequences: &[Sequence<'_>]) -> Vec<Task<'a>> {
     let (groups, width) = (shape.groups, shape.per_group() * shape.head_dim);
-    let heads = rows.chunks_exact_mut(stride).map(|row| &mut row[..shape.out()]);
+    let heads = result.chunks_exact_mut(stride).map(|row| &mut row[..shape.out()]);
     let mut pieces: Vec<Option<&mut [f32]>> = heads.flat_map(|row| row.chunks_exact_mut(width)).map(Some).collect();
     let mut tasks = Vec::with_capacity(sequences.len() * groups);
     for (s, sequence) in sequences.iter().enumerate() {
         for group in 0..groups {
             let rows = sequence.start..sequence.start + sequence.len;
             let take = |row: usize| pieces[row * groups + group].take().expect("sequences share no row");
-            tasks.push((s, group, rows.map(take).collect()));
+            tasks.push(Task { sequence: s, group, rows: rows.map(take).collect() });
         }
     }
-    (tasks, pieces.into_iter().flatten().collect())
+    tasks
 }
 
 #[cfg(test)]

@@ -15,15 +15,14 @@ pub(super) struct Seen {
 
 impl Seen {
     pub fn new(shape: Shape, qkv: &[f32], prefix: &[f32], sequence: &Sequence<'_>, group: usize) -> Self {
-        let (dim, kv, fused) = (shape.head_dim, shape.key_value(), shape.fused());
-        let prefix = prefix[sequence.prefix.start * kv..sequence.prefix.end * kv].chunks_exact(kv);
-        let past = prefix.chain(sequence.cache.chunks_exact(kv));
-        let own = qkv[sequence.start * fused..(sequence.start + sequence.len) * fused].chunks_exact(fused);
-        let rows = past.clone().chain(own.map(|row| &row[shape.out()..]));
-        let past = past.count();
+        let dim = shape.head_dim;
+        let past = sequence.prefix.len() + sequence.cache.len() / shape.key_value();
         let room = (past + sequence.len) * dim;
         let mut seen = Self { keys: Vec::with_capacity(room), values: Vec::with_capacity(room), past };
-        for row in rows {
+        let (kv, fused) = (shape.key_value(), shape.fused());
+        let prefix = prefix[sequence.prefix.start * kv..sequence.prefix.end * kv].chunks_exact(kv);
+        let own = qkv[sequence.start * fused..(sequence.start + sequence.len) * fused].chunks_exact(fused);
+        for row in prefix.chain(sequence.cache.chunks_exact(kv)).chain(own.map(|row| &row[shape.out()..])) {
             seen.keys.extend_from_slice(&row[group * dim..][..dim]);
             seen.values.extend_from_slice(&row[(shape.groups + group) * dim..][..dim]);
         }
