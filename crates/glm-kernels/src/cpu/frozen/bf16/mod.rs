@@ -9,6 +9,7 @@ mod left;
 mod panel;
 mod rows;
 mod tile;
+pub(super) mod vector;
 
 use super::{Destination, Matrix};
 use left::Left;
@@ -47,6 +48,9 @@ pub fn available() -> bool {
 
 /// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right.
 pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    if vector::suits(matrix, x.len() / matrix.cols) {
+        return vector::matmul(matrix, x, bias, y);
+    }
     let left = Left::new(x, matrix.cols, None);
     product(matrix, Along::Columns, &left, (matrix.row_scales, bias), y);
 }
