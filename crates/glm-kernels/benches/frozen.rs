@@ -56,7 +56,7 @@ fn decode() {
         for (name, bits, group) in
             [("int4", 4, 0), ("int4/32", 4, 32), ("int8", 8, 0), ("bf16", 16, 0), ("f16", 16, 0), ("f32", 32, 0)]
         {
-            let factors = if group == 0 { 0 } else { rows * cols / group * 2 };
+            let factors = (rows * cols * 2).checked_div(group).unwrap_or(0);
             let len = rows * cols * bits / 8;
             let mut places = (0..pool.len() / (len + factors)).cycle().map(|i| i * (len + factors));
             let mut product = |tokens: usize, x: &[f32], y: &mut [f32]| {
@@ -78,7 +78,7 @@ fn decode() {
             let most = *TOKENS.last().expect("there are some");
             let (x, mut y) = (vec![0.75; most * cols], vec![0.0; most * rows]);
             let (mut reading, mut products) = (f64::INFINITY, [f64::INFINITY; TOKENS.len()]);
-            for _ in 0..12 {
+            for _ in 0..20 {
                 reading = reading.min(seconds(|| read(words)));
                 for (best, tokens) in products.iter_mut().zip(TOKENS) {
                     *best = best.min(seconds(|| product(tokens, &x, &mut y)));

@@ -3,8 +3,8 @@
 
 use super::form::Form;
 use std::arch::x86_64::{
-    _mm256_storeu_si256, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_load_si512, _mm512_maskz_loadu_ps,
-    _mm512_set1_epi16, _mm512_setzero_ps,
+    __m256bh, __m256i, __m512bh, __m512i, _mm256_storeu_si256, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_load_si512,
+    _mm512_maskz_loadu_ps, _mm512_set1_epi16, _mm512_setzero_ps,
 };
 
 /// What a kernel loads at once: 32 values of bfloat16 or 16 floats.
@@ -66,7 +66,7 @@ fn rounded(values: &[f32]) -> [u16; 128] {
         // SAFETY: the mask has a bit for every value; `out` holds 16.
         unsafe {
             let v = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, values.as_ptr()));
-            _mm256_storeu_si256(out.as_mut_ptr().cast(), std::mem::transmute::<_, std::arch::x86_64::__m256i>(v));
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), std::mem::transmute::<__m256bh, __m256i>(v));
         }
     }
     out
@@ -84,7 +84,7 @@ fn arrange<F: Form>(values: &[u16; 128], out: &mut [Vector]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 fn sum<F: Form>(vectors: &[Vector], token: usize, tokens: usize) -> f32 {
     // SAFETY: both are 64 bytes without a meaning of their own.
-    let pairs = |bits| unsafe { std::mem::transmute::<std::arch::x86_64::__m512i, std::arch::x86_64::__m512bh>(bits) };
+    let pairs = |bits| unsafe { std::mem::transmute::<__m512i, __m512bh>(bits) };
     let ones = pairs(_mm512_set1_epi16(0x3f80));
     let mut sum = _mm512_setzero_ps();
     for step in vectors.chunks_exact(tokens * F::VECTORS) {

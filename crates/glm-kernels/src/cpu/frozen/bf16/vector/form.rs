@@ -32,7 +32,7 @@ pub(super) trait Form: Copy + Send + Sync {
     /// The weights of vector `v` out of the bytes of a step.
     ///
     /// # Safety
-    /// The machine has the instruction sets; so below.
+    /// The machine has the instruction sets.
     unsafe fn weights(self, bytes: __m512i, v: usize) -> __m512i;
 
     /// Adds the products of a vector.
@@ -56,18 +56,20 @@ pub(super) trait Form: Copy + Send + Sync {
         bytes: [__m512i; R],
         (_row, _col): (usize, usize),
         x: *const __m512i,
-        sums: &mut [[__m512; T]; R],
+        sums: &mut [[__m512; R]; T],
     ) {
         for v in 0..Self::VECTORS {
             let mut weights = bytes;
             for weights in &mut weights {
-                // SAFETY: passed on from the caller; so below.
+                // SAFETY: passed on from the caller.
                 *weights = unsafe { self.weights(*weights, v) };
             }
-            for t in 0..T {
+            for (t, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller vouches for the vectors.
                 let x = unsafe { _mm512_load_si512(x.add(t * Self::VECTORS + v).cast()) };
-                for r in 0..R {
-                    sums[r][t] = unsafe { self.add(sums[r][t], x, weights[r]) };
+                for (sum, weights) in sums.iter_mut().zip(weights) {
+                    // SAFETY: passed on from the caller.
+                    *sum = unsafe { self.add(*sum, x, weights) };
                 }
             }
         }

@@ -78,7 +78,7 @@ impl Form for Int4Group<'_> {
         bytes: [__m512i; R],
         (row, col): (usize, usize),
         x: *const __m512i,
-        sums: &mut [[__m512; T]; R],
+        sums: &mut [[__m512; R]; T],
     ) {
         // SAFETY: passed on from the caller, for all below.
         unsafe {
@@ -92,16 +92,16 @@ impl Form for Int4Group<'_> {
             for (r, factors) in factors.iter_mut().enumerate() {
                 *factors = self.factors(row + r, col);
             }
-            for t in 0..T {
+            for (t, sums) in sums.iter_mut().enumerate() {
                 let mut of_groups = [_mm512_setzero_ps(); R];
                 for (v, weights) in weights.iter().enumerate() {
                     let x = _mm512_load_si512(x.add(t * Self::VECTORS + v).cast());
-                    for r in 0..R {
-                        of_groups[r] = self.add(of_groups[r], x, weights[r]);
+                    for (sum, weights) in of_groups.iter_mut().zip(weights) {
+                        *sum = self.add(*sum, x, *weights);
                     }
                 }
-                for r in 0..R {
-                    sums[r][t] = _mm512_fmadd_ps(of_groups[r], factors[r], sums[r][t]);
+                for ((sum, of_group), factors) in sums.iter_mut().zip(of_groups).zip(factors) {
+                    *sum = _mm512_fmadd_ps(of_group, factors, *sum);
                 }
             }
         }

@@ -15,7 +15,7 @@ use std::ops::Range;
 pub(super) const ROWS: usize = 12;
 
 /// How far ahead of its use a row is fetched, in bytes.
-const AHEAD: usize = 1024;
+const AHEAD: usize = 2048;
 
 /// The bytes of a matrix, row-major.
 pub(super) struct Weights<'a, F> {
@@ -35,6 +35,7 @@ pub(super) unsafe fn rows<F: Form>(
     x: &Activations,
     write: impl Fn(usize, usize, f32),
 ) {
+    // As many rows at a time as leave their sums in registers.
     // SAFETY: passed on from the caller; `x` holds vectors for so many tokens.
     unsafe {
         match x.tokens {
@@ -72,15 +73,15 @@ unsafe fn range<F: Form, const T: usize, const R: usize>(
     while row + R <= rows.end {
         // SAFETY: passed on from the caller.
         let sums = unsafe { sums::<F, T, R>(weights, row, x) };
-        for (r, sums) in sums.iter().enumerate() {
-            sums.iter().enumerate().for_each(|(t, sum)| write(row + r, t, *sum));
+        for (t, sums) in sums.iter().enumerate() {
+            sums.iter().enumerate().for_each(|(r, sum)| write(row + r, t, *sum));
         }
         row += R;
     }
     for row in row..rows.end {
         // SAFETY: passed on from the caller.
-        let [sums] = unsafe { sums::<F, T, 1>(weights, row, x) };
-        sums.iter().enumerate().for_each(|(t, sum)| write(row, t, *sum));
+        let sums = unsafe { sums::<F, T, 1>(weights, row, x) };
+        sums.iter().enumerate().for_each(|(t, [sum])| write(row, t, *sum));
     }
 }
 
@@ -93,13 +94,13 @@ unsafe fn sums<F: Form, const T: usize, const R: usize>(
     weights: &Weights<'_, F>,
     first: usize,
     x: &Activations,
-) -> [[f32; T]; R] {
+) -> [[f32; R]; T] {
     let Weights { form, row_bytes, .. } = *weights;
     debug_assert!((first + R) * row_bytes <= weights.bytes.len());
     debug_assert!(x.vectors.len() >= row_bytes.div_ceil(64) * T * F::VECTORS);
     let start = weights.bytes.as_ptr().wrapping_add(first * row_bytes);
     let mut vectors = x.vectors.as_ptr().cast::<__m512i>();
-    let mut sums = [[_mm512_setzero_ps(); T]; R];
+    let mut sums = [[_mm512_setzero_ps(); R]; T];
     let mut bytes = [_mm512_setzero_si512(); R];
     for step in 0..row_bytes / 64 {
         // Behind the end of these rows come the next ones.
@@ -129,7 +130,7 @@ unsafe fn sums<F: Form, const T: usize, const R: usize>(
         // SAFETY: as above.
         unsafe { form.step::<T, R>(bytes, (first, row_bytes / 64 * F::COLS), vectors, &mut sums) };
     }
-    let mut totals = [[0.0; T]; R];
+    let mut totals = [[0.0; R]; T];
     for (totals, sums) in totals.iter_mut().zip(&sums) {
         for (out, sum) in totals.iter_mut().zip(sums) {
             *out = total(*sum);
