@@ -3,7 +3,8 @@
 //!
 //! The activations are rounded to bfloat16, the weights too where they are not integers; row scales are applied in f32. So
 //! each product has a relative error of at most 2⁻⁸ (INT4, INT8, bf16: one rounding of 2⁻⁹) before the sum. Every element
-//! of a result is summed by one thread in one order: results do not depend on the number of threads.
+//! of a result is summed by one thread in one order: results do not depend on the number of threads. Products of few rows take another way, in which less is
+//! rounded: see [`vector`].
 
 mod left;
 mod panel;
