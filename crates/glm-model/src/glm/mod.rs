@@ -157,11 +157,20 @@ impl Network {
     /// # Errors
     /// When shapes do not fit or an id is outside the vocabulary.
     pub fn forward(&self, batch: &Batch, inputs: &AdapterInputs) -> Result<Tensor> {
+        self.forward_at(batch, inputs, None)
+    }
+
+    /// As [`Network::forward`], the rows at positions `read` (`u32`) alone when they are given; see [`BlockInputs::read`].
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn forward_at(&self, batch: &Batch, inputs: &AdapterInputs, read: Option<&Tensor>) -> Result<Tensor> {
         let pass = Pass::new(&self.config, batch, &inputs.ranges);
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
+            let read = read.filter(|_| i + 1 == self.blocks.len());
             // Where weights train, the tape would otherwise hold every block until the end.
-            x = block.forward(&x, inputs.block(i), &pass, None)?.detach();
+            x = block.forward(&x, BlockInputs { read, ..inputs.block(i) }, &pass, None)?.detach();
         }
         Ok(x)
     }

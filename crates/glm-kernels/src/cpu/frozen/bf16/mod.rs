@@ -3,8 +3,8 @@
 //!
 //! The activations are rounded to bfloat16, the weights too where they are not integers; row scales are applied in f32. So
 //! each product has a relative error of at most 2⁻⁸ (INT4, INT8, bf16: one rounding of 2⁻⁹) before the sum. Every element
-//! of a result is summed by one thread in one order: results do not depend on the number of threads. Products of few rows take another way, in which less is
-//! rounded: see [`vector`].
+//! of a result is summed by one thread in one order: results do not depend on the number of threads. Products of few
+//! rows take another way, in which less is rounded: see [`vector`].
 
 mod left;
 mod panel;
@@ -13,7 +13,7 @@ mod tile;
 pub(super) mod vector;
 
 use super::{Destination, Matrix};
-use left::Left;
+use left::{Left, Part};
 use panel::Along;
 use rayon::prelude::*;
 use std::sync::OnceLock;
@@ -47,26 +47,32 @@ pub fn available() -> bool {
     })
 }
 
-/// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right.
-pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    if vector::suits(matrix, x.len() / matrix.cols) {
+/// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right. `split`: `x` is taken as the sum of two bfloat16.
+pub(super) fn matmul(matrix: &Matrix<'_>, split: bool, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    if !split && vector::suits(matrix, x.len() / matrix.cols) {
         return vector::matmul(matrix, x, bias, y);
     }
-    let left = Left::new(x, matrix.cols, None);
-    product(matrix, Along::Columns, &left, (matrix.row_scales, bias), y);
+    let left = |part| Left::new(x, matrix.cols, None, part);
+    let nearest = left(Part::Nearest);
+    let scales = (matrix.row_scales, bias);
+    if split {
+        product(matrix, Along::Columns, &[nearest, left(Part::Rest)], scales, y);
+    } else {
+        product(matrix, Along::Columns, &[nearest], scales, y);
+    }
 }
 
 /// `dx[T, cols] = dy[T, rows] · W`; the lengths are right.
 pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32]) {
-    let left = Left::new(dy, matrix.rows, matrix.row_scales);
-    product(matrix, Along::Rows, &left, (None, None), dx);
+    let left = Left::new(dy, matrix.rows, matrix.row_scales, Part::Nearest);
+    product(matrix, Along::Rows, &[left], (None, None), dx);
 }
 
-/// Every task makes the panels of some columns of the result and multiplies all rows with them.
+/// Every task makes the panels of some columns of the result and multiplies all rows of the sum of `lefts` with them.
 fn product(
     matrix: &Matrix<'_>,
     along: Along,
-    left: &Left,
+    lefts: &[Left],
     (scales, bias): (Option<&[f32]>, Option<&[f32]>),
     out: &mut [f32],
 ) {
@@ -95,16 +101,19 @@ fn product(
                         unsafe { panel::fill(matrix, along, lanes, strip.clone(), &mut panel[at.clone()]) };
                     }
                 }
-                for (row, height) in left.blocks() {
+                let blocks =
+                    || lefts[0].blocks().flat_map(|block| lefts.iter().enumerate().map(move |left| (block, left)));
+                for ((row, height), (part, left)) in blocks() {
                     let left = left.from((row, height), first / 2);
+                    let (begins, ends) = (first == 0 && part == 0, last && part + 1 == lefts.len());
                     for (lanes, panel) in parts().zip(panels.chunks(panel_len)) {
                         let padded = |values: &[f32]| {
                             let mut lane_values = [0.0; LANES];
                             lane_values[..lanes.len()].copy_from_slice(&values[lanes.clone()]);
                             lane_values
                         };
-                        let of_lanes = |values: Option<&[f32]>| values.filter(|_| last).map(padded);
-                        let finish = Finish { add: first > 0, scales: of_lanes(scales), bias: of_lanes(bias) };
+                        let of_lanes = |values: Option<&[f32]>| values.filter(|_| ends).map(padded);
+                        let finish = Finish { add: !begins, scales: of_lanes(scales), bias: of_lanes(bias) };
                         let target = Target { first: target.at(row * width + lanes.start), stride: width };
                         // SAFETY: this task alone writes its columns of the result, `[T, width]`, which outlives the loop.
                         unsafe { whole_or_part(height, left, &panel[..used], &finish, target, lanes.len()) };
