@@ -9,6 +9,7 @@ pub mod isa;
 mod lanes;
 pub mod layer_norm;
 mod math;
+pub mod quantize;
 pub mod rms_norm;
 pub mod rope;
 pub mod swiglu;

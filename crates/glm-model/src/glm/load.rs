@@ -191,12 +191,17 @@ impl Loader<'_> {
     }
 
     fn matrix(&mut self, name: &str, scheme: Scheme) -> Result<Weight> {
+        self.matrix_in(name, scheme, self.compute)
+    }
+
+    fn matrix_in(&mut self, name: &str, scheme: Scheme, compute: Compute) -> Result<Weight> {
         if self.trainable {
             return Ok(Weight::Trainable(self.vector(name)?));
         }
-        let weight = scheme.freeze(&self.bytes(name)?).map_err(|reason| self.wrong(name, reason))?;
+        let weight =
+            scheme.freeze(&self.bytes(name)?, self.weights.part(name)).map_err(|reason| self.wrong(name, reason))?;
         self.finished(name);
-        Ok(Weight::Frozen(Frozen { weight, compute: self.compute }))
+        Ok(Weight::Frozen(Frozen { weight, compute }))
     }
 
     /// One matrix serves as embedding and output layer; a stored copy of it must say the same.
@@ -237,17 +242,17 @@ impl Loader<'_> {
         })
     }
 
-    fn linear(&mut self, name: &str, quantization_bit: Option<u8>, bias: bool) -> Result<Linear> {
+    fn linear(&mut self, name: &str, quantization_bit: Option<u8>, bias: bool, compute: Compute) -> Result<Linear> {
         let weight_name = format!("{name}.weight");
         let weight = match quantization_bit {
-            None => self.matrix(&weight_name, self.scheme)?,
+            None => self.matrix_in(&weight_name, self.scheme, compute)?,
             Some(bits) => {
                 let scale_name = format!("{name}.weight_scale");
                 let weight = quant::load_official(bits, &self.bytes(&weight_name)?, &self.bytes(&scale_name)?)
                     .map_err(|reason| self.wrong(&weight_name, reason))?;
                 self.finished(&weight_name);
                 self.finished(&scale_name);
-                Weight::Frozen(Frozen { weight, compute: self.compute })
+                Weight::Frozen(Frozen { weight, compute })
             }
         };
         let bias = if bias { Some(self.vector(&format!("{name}.bias"))?) } else { None };
@@ -260,7 +265,12 @@ impl Loader<'_> {
         let input_norm = self.norm(config, &names.block(layer, layout::INPUT_NORM))?;
         let post_norm = self.norm(config, &names.block(layer, layout::POST_NORM))?;
         for (module, _, bias) in layout::linears(config) {
-            parts.push(self.linear(&names.block(layer, module), config.quantization_bit, bias)?);
+            let compute = match self.compute {
+                // The softmax multiplies what queries and keys are off by: a tenth of the work makes half of the error.
+                Compute::Bf16 if parts.is_empty() => Compute::Bf16Split,
+                compute => compute,
+            };
+            parts.push(self.linear(&names.block(layer, module), config.quantization_bit, bias, compute)?);
         }
         let [query_key_value, attention_out, mlp_in, mlp_out] =
             <[Linear; 4]>::try_from(parts).map_err(|_| ModelError::Setting("a block has four linear layers".into()))?;

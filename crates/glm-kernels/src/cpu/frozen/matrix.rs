@@ -27,6 +27,13 @@ pub enum Values<'a> {
     },
 }
 
+impl Values<'_> {
+    /// Whether they are integers times the factor of their row, which bfloat16 holds exactly.
+    pub fn are_integers(&self) -> bool {
+        matches!(self, Self::Int8(_) | Self::Int4(_))
+    }
+}
+
 /// A frozen matrix `[rows, cols]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a> {

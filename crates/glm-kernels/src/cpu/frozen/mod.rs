@@ -20,6 +20,9 @@ pub enum Compute {
     F32,
     /// Both factors rounded to bfloat16, which takes 8 bits of their significands; integers of quantized weights are exact.
     Bf16,
+    /// As `Bf16`, but the activations of [`matmul`] are the sum of two bfloat16, which takes 16 bits. Weights that are not
+    /// integers are not rounded either: their products are those of `F32`.
+    Bf16Split,
 }
 
 impl Compute {
@@ -28,9 +31,9 @@ impl Compute {
         match self {
             Self::F32 => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Bf16 => bf16::available(),
+            Self::Bf16 | Self::Bf16Split => bf16::available(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Bf16 => false,
+            Self::Bf16 | Self::Bf16Split => false,
         }
     }
 }
@@ -44,7 +47,11 @@ pub fn matmul(matrix: &Matrix<'_>, compute: Compute, x: &[f32], bias: Option<&[f
     assert!(bias.is_none_or(|bias| bias.len() == rows), "matmul: bias is not [{rows}]");
     match compute {
         #[cfg(target_arch = "x86_64")]
-        Compute::Bf16 if compute.available() => bf16::matmul(matrix, x, bias, y),
+        Compute::Bf16 if compute.available() => bf16::matmul(matrix, false, x, bias, y),
+        #[cfg(target_arch = "x86_64")]
+        Compute::Bf16Split if compute.available() && matrix.values.are_integers() => {
+            bf16::matmul(matrix, true, x, bias, y);
+        }
         _ => f32::matmul(matrix, x, bias, y),
     }
 }
@@ -57,7 +64,7 @@ pub fn input_gradient(matrix: &Matrix<'_>, compute: Compute, dy: &[f32], dx: &mu
     assert_eq!(dx.len(), tokens * cols, "input gradient: result is not [T, {cols}]");
     match compute {
         #[cfg(target_arch = "x86_64")]
-        Compute::Bf16 if compute.available() => bf16::input_gradient(matrix, dy, dx),
+        Compute::Bf16 | Compute::Bf16Split if compute.available() => bf16::input_gradient(matrix, dy, dx),
         _ => f32::input_gradient(matrix, dy, dx),
     }
 }

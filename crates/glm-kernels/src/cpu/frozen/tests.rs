@@ -97,6 +97,26 @@ proptest! {
         }
     }
 
+    /// Two bfloat16 hold 16 bits of an activation.
+    #[test]
+    fn split_products_are_nearly_those_of_f32(tokens in 1usize..40, (rows, cols) in sizes()) {
+        let forms = Forms::new(rows, cols);
+        let (x, bias) = (wave(tokens * cols, 0.5), wave(rows, 0.9));
+        for matrix in forms.all() {
+            let (mut y, mut expected) = (vec![9.0; tokens * rows], vec![0.0; tokens * rows]);
+            matmul(&matrix, Compute::Bf16Split, &x, Some(&bias), &mut y);
+            matmul(&matrix, Compute::F32, &x, Some(&bias), &mut expected);
+            let mut magnitude = vec![0.0; rows * cols];
+            matrix.unpack(0..rows, 0..cols, &mut magnitude);
+            let scale = |row: usize| matrix.row_scales.map_or(1.0, |s| s[row].abs());
+            for (at, (a, b)) in y.iter().zip(&expected).enumerate() {
+                let row = at % rows;
+                let sum: f32 = magnitude[row * cols..(row + 1) * cols].iter().map(|w| w.abs()).sum::<f32>() * scale(row);
+                prop_assert!((a - b).abs() <= 2.0 * sum / 65536.0 + 1e-4, "{a} {b} of {sum}");
+            }
+        }
+    }
+
     /// With factors that are bfloat16 already nothing is rounded but the sums, and the twin is the one of f32.
     #[test]
     fn products_in_bf16_equal_the_scalar_twin_of_rounded_factors(tokens in 1usize..40, (rows, cols) in sizes()) {

@@ -11,7 +11,7 @@ mod rows;
 mod tile;
 
 use super::{Destination, Matrix};
-use left::Left;
+use left::{Left, Part};
 use panel::Along;
 use rayon::prelude::*;
 use std::sync::OnceLock;
@@ -45,23 +45,29 @@ pub fn available() -> bool {
     })
 }
 
-/// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right.
-pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    let left = Left::new(x, matrix.cols, None);
-    product(matrix, Along::Columns, &left, (matrix.row_scales, bias), y);
+/// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right. `split`: `x` is taken as the sum of two bfloat16.
+pub(super) fn matmul(matrix: &Matrix<'_>, split: bool, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    let left = |part| Left::new(x, matrix.cols, None, part);
+    let nearest = left(Part::Nearest);
+    let scales = (matrix.row_scales, bias);
+    if split {
+        product(matrix, Along::Columns, &[nearest, left(Part::Rest)], scales, y);
+    } else {
+        product(matrix, Along::Columns, &[nearest], scales, y);
+    }
 }
 
 /// `dx[T, cols] = dy[T, rows] · W`; the lengths are right.
 pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32]) {
-    let left = Left::new(dy, matrix.rows, matrix.row_scales);
-    product(matrix, Along::Rows, &left, (None, None), dx);
+    let left = Left::new(dy, matrix.rows, matrix.row_scales, Part::Nearest);
+    product(matrix, Along::Rows, &[left], (None, None), dx);
 }
 
-/// Every task makes the panels of some columns of the result and multiplies all rows with them.
+/// Every task makes the panels of some columns of the result and multiplies all rows of the sum of `lefts` with them.
 fn product(
     matrix: &Matrix<'_>,
     along: Along,
-    left: &Left,
+    lefts: &[Left],
     (scales, bias): (Option<&[f32]>, Option<&[f32]>),
     out: &mut [f32],
 ) {
@@ -90,16 +96,19 @@ fn product(
                         unsafe { panel::fill(matrix, along, lanes, strip.clone(), &mut panel[at.clone()]) };
                     }
                 }
-                for (row, height) in left.blocks() {
+                let blocks =
+                    || lefts[0].blocks().flat_map(|block| lefts.iter().enumerate().map(move |left| (block, left)));
+                for ((row, height), (part, left)) in blocks() {
                     let left = left.from((row, height), first / 2);
+                    let (begins, ends) = (first == 0 && part == 0, last && part + 1 == lefts.len());
                     for (lanes, panel) in parts().zip(panels.chunks(panel_len)) {
                         let padded = |values: &[f32]| {
                             let mut lane_values = [0.0; LANES];
                             lane_values[..lanes.len()].copy_from_slice(&values[lanes.clone()]);
                             lane_values
                         };
-                        let of_lanes = |values: Option<&[f32]>| values.filter(|_| last).map(padded);
-                        let finish = Finish { add: first > 0, scales: of_lanes(scales), bias: of_lanes(bias) };
+                        let of_lanes = |values: Option<&[f32]>| values.filter(|_| ends).map(padded);
+                        let finish = Finish { add: !begins, scales: of_lanes(scales), bias: of_lanes(bias) };
                         let target = Target { first: target.at(row * width + lanes.start), stride: width };
                         // SAFETY: this task alone writes its columns of the result, `[T, width]`, which outlives the loop.
                         unsafe { whole_or_part(height, left, &panel[..used], &finish, target, lanes.len()) };

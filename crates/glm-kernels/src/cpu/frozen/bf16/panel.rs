@@ -133,7 +133,7 @@ unsafe fn across(rows: impl Rows, lanes: Range<usize>, sum: Range<usize>, out: &
 /// A 16 × 16 matrix of 32-bit elements, transposed.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transposed(r: [__m512i; 16]) -> [__m512i; 16] {
+pub(super) fn transposed(r: [__m512i; 16]) -> [__m512i; 16] {
     let mut a = r;
     for i in 0..8 {
         a[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);

@@ -48,7 +48,7 @@ pub(super) struct Int4Group<'a> {
 /// # Safety
 /// The machine has AVX-512 BF16.
 #[inline(always)]
-unsafe fn join(first: __m512, second: __m512) -> __m512i {
+pub(super) unsafe fn join(first: __m512, second: __m512) -> __m512i {
     // SAFETY: the caller's machine has the set; both types are 64 bytes of the same meaning.
     unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(second, first)) }
 }
