@@ -60,7 +60,9 @@ mod tests {
                 prop_assert!(near(*found, a * s * b), "{a} {b}: {found}");
                 prop_assert!(near(dx[at + half], g * a * s), "{a}: {}", dx[at + half]);
                 let exact = g * b * s * (1.0 + a * (1.0 - s));
-                prop_assert!(near(dx[at], exact), "{a} {b}: {} {exact}", dx[at]);
+                // 1 + a (1 - s) is 0 near a = -1.28, so the error is that of the factor before it.
+                let error = (f64::from(dx[at]) - exact).abs();
+                prop_assert!(error < 1e-6 * (1.0 + exact.abs() + (g * b * s).abs()), "{a} {b}: {} {exact}", dx[at]);
             }
         }
     }
