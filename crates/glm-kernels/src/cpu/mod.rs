@@ -7,6 +7,7 @@ pub mod gelu;
 pub mod gemm;
 pub mod isa;
 pub mod layer_norm;
+pub mod machine;
 pub mod rms_norm;
 pub mod rope;
 pub mod swiglu;
