@@ -63,7 +63,7 @@ fn rows_read_back_as_the_official_product_of_value_and_scale() {
 }
 
 fn read_back(scheme: Scheme, matrix: &TensorBytes<'_>) -> Vec<f32> {
-    let weight = scheme.freeze(matrix).unwrap();
+    let weight = scheme.freeze(matrix, None).unwrap();
     let (out, inner) = weight.shape();
     let mut values = vec![0.0; out * inner];
     values.chunks_exact_mut(inner).enumerate().for_each(|(r, row)| weight.row(r, row));

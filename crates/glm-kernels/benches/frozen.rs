@@ -1,19 +1,98 @@
-//! Speed of products with frozen matrices beside the peak of the machine's `vdpbf16ps`: `cargo bench -p glm-kernels`.
+//! Speed of products with frozen matrices: `cargo bench -p glm-kernels [-- decode|train]`.
+//!
+//! A few rows of activations, as in decoding: bytes of the matrix read in a second, beside what the machine can read.
+//! Many rows, as in training: operations in a second.
 
 use glm_kernels::cpu::frozen::{Compute, Matrix, Values, input_gradient, matmul};
+use rayon::prelude::*;
+use std::hint::black_box;
 use std::time::Instant;
 
+/// Rows of activations in decoding.
+const TOKENS: [usize; 4] = [1, 2, 4, 8];
+
+fn seconds(work: impl FnOnce()) -> f64 {
+    let began = Instant::now();
+    work();
+    began.elapsed().as_secs_f64()
+}
+
 fn best(mut work: impl FnMut()) -> f64 {
-    (0..4)
-        .map(|_| {
-            let began = Instant::now();
-            work();
-            began.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min)
+    (0..4).map(|_| seconds(&mut work)).fold(f64::INFINITY, f64::min)
 }
 
 fn main() {
+    let wanted = |name: &str| {
+        let mut names = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).peekable();
+        names.peek().is_none() || names.any(|arg| arg == name)
+    };
+    if wanted("decode") {
+        decode();
+    }
+    if wanted("train") {
+        train();
+    }
+}
+
+/// Reads `words` with all threads.
+fn read(words: &[u64]) {
+    let sum = |words: &[u64]| words.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
+    black_box(words.par_chunks(1 << 14).map(sum).reduce(|| 0, u64::wrapping_add));
+}
+
+/// Products are timed in turn with reading a buffer much larger than the caches: whatever else the machine does slows both.
+fn decode() {
+    // Matrices lie in it one behind the other and are used in turn. Bytes are of floats near 1.
+    let word =
+        |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0x0707_0707_0707_0707 | 0x3838_3838_3838_3838;
+    let words: Vec<u64> = (0..(1usize << 29) / 8).map(word).collect();
+    let pool: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let words = &words[..(256 << 20) / 8];
+    println!("GB/s of weights read, and their share of what the machine reads");
+    let heads = TOKENS.map(|t| format!("{:>14}", format!("T = {t}"))).concat();
+    println!("{:<16}{:>8}{:>10}{heads}", "[rows, cols]", "form", "reading");
+    for (rows, cols) in [(4096usize, 4096usize), (27392, 4096), (4096, 13696)] {
+        let scales = vec![0.5; rows];
+        for (name, bits, group) in
+            [("int4", 4, 0), ("int4/32", 4, 32), ("int8", 8, 0), ("bf16", 16, 0), ("f16", 16, 0), ("f32", 32, 0)]
+        {
+            let factors = (rows * cols * 2).checked_div(group).unwrap_or(0);
+            let len = rows * cols * bits / 8;
+            let mut places = (0..pool.len() / (len + factors)).cycle().map(|i| i * (len + factors));
+            let mut product = |tokens: usize, x: &[f32], y: &mut [f32]| {
+                let (bytes, rest) = pool[places.next().expect("a matrix fits")..].split_at(len);
+                let (values, row_scales) = match name {
+                    "int4" => (Values::Int4(bytes), Some(scales.as_slice())),
+                    "int4/32" => {
+                        let scales = rest[..factors].as_chunks().0;
+                        (Values::Int4Group { packed: bytes, scales, group }, None)
+                    }
+                    "int8" => (Values::Int8(bytes), Some(scales.as_slice())),
+                    "bf16" => (Values::Bf16(bytes.as_chunks().0), None),
+                    "f16" => (Values::F16(bytes.as_chunks().0), None),
+                    _ => (Values::F32(bytes.as_chunks().0), None),
+                };
+                let matrix = Matrix { rows, cols, values, row_scales };
+                matmul(&matrix, Compute::Bf16, &x[..tokens * cols], None, &mut y[..tokens * rows]);
+            };
+            let most = *TOKENS.last().expect("there are some");
+            let (x, mut y) = (vec![0.75; most * cols], vec![0.0; most * rows]);
+            let (mut reading, mut products) = (f64::INFINITY, [f64::INFINITY; TOKENS.len()]);
+            for _ in 0..20 {
+                reading = reading.min(seconds(|| read(words)));
+                for (best, tokens) in products.iter_mut().zip(TOKENS) {
+                    *best = best.min(seconds(|| product(tokens, &x, &mut y)));
+                }
+            }
+            let machine = size_of_val(words) as f64 / 1e9 / reading;
+            let rates = products.map(|seconds| (len + factors) as f64 / 1e9 / seconds);
+            let rates = rates.map(|rate| format!("{rate:>8.1}{:>5.0}%", 100.0 * rate / machine)).concat();
+            println!("{:<16}{name:>8}{machine:>10.1}{rates}", format!("[{rows}, {cols}]"));
+        }
+    }
+}
+
+fn train() {
     let wave = |n: usize| -> Vec<f32> { (0..n).map(|i| (i as f32 * 0.37).sin()).collect() };
     println!("{:<24}{:>8}{:>6}{:>22}{:>22}", "[rows, cols]", "form", "T", "y = x Wᵀ, GFLOP/s", "dx = dy W, GFLOP/s");
     for (rows, cols) in [(4096usize, 4096usize), (27392, 4096), (4096, 13696)] {

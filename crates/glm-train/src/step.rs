@@ -110,15 +110,21 @@ pub fn accumulate(
     gradients: &mut Gradients,
 ) -> Result<Loss> {
     let parameters = adapter.parameters(network);
+    let targets = targets(batch, options.step)?;
     let past = past(adapter, batch.segments.len(), rng)?;
     let deltas = match adapter {
         Adapter::Lora(adapter) => adapter.training_deltas(rng),
         Adapter::Prefix { .. } | Adapter::Full => Vec::new(),
     };
     let leaf_of = |i: usize| past.as_ref().map(|p| p.leaves[i].as_tensor());
-    let inputs_of = |i: usize| BlockInputs { past: leaf_of(i), deltas: deltas.get(i) };
     let pass = Pass::new(network.config(), batch, past.as_ref().map_or(&[], |p| &p.ranges));
     let blocks = network.blocks();
+    // Behind the attention of the last block only the rows of targets lead to the loss.
+    let inputs_of = |i: usize| BlockInputs {
+        past: leaf_of(i),
+        deltas: deltas.get(i),
+        read: Some(&targets.positions).filter(|_| i + 1 == blocks.len()),
+    };
     let first_kept = blocks.len().saturating_sub(options.kept_blocks);
 
     let embedded = network.embed(&batch.ids)?;
@@ -139,7 +145,7 @@ pub fn accumulate(
     }
 
     let top = leaf(&x)?;
-    let (loss, value) = head(network, &top, batch, &options)?;
+    let (loss, value) = head(network, &top, batch, &targets.labels, options.step)?;
     let store = (loss * options.scale)?.backward()?;
     gradients.add(parameters, &store)?;
     let mut gradient = gradient_of(&store, &top)?;
@@ -176,35 +182,51 @@ pub fn accumulate(
 /// # Errors
 /// When shapes do not fit.
 pub fn evaluate(network: &Network, past: &glm_model::AdapterInputs, batch: &Batch) -> Result<Option<Loss>> {
-    let targets = batch.supervised();
-    if targets.is_empty() {
+    let supervised = batch.supervised();
+    if supervised.is_empty() {
         return Ok(None);
     }
-    let hidden = network.forward(batch, past)?.detach();
-    let labels: Vec<u32> = targets.iter().map(|t| t.label).collect();
-    let losses = ops::token_losses(&network.logits(&supervised_rows(&hidden, &targets)?)?, &labels)?;
+    let Targets { positions, labels } = Targets::new(&supervised)?;
+    let hidden = network.forward_at(batch, past, Some(&positions))?;
+    let losses = ops::token_losses(&network.logits(&hidden)?, &labels)?;
     let mean = losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64;
     Ok(Some(Loss { mean: mean as f32, targets: losses.len() }))
 }
 
-fn head(network: &Network, top: &Tensor, batch: &Batch, options: &StepOptions) -> Result<(Tensor, Loss)> {
-    let targets = batch.supervised();
-    let stop = |what: String| TrainError::NonFinite { step: options.step, what, rows: rows(&batch.sources()) };
-    if targets.is_empty() {
-        return Err(stop("no position of the micro batch has a label, so its loss would be 0/0".into()));
-    }
-    let labels = targets.iter().map(|t| t.label).collect();
-    let loss = ops::cross_entropy(&network.logits(&supervised_rows(top, &targets)?)?, labels)?;
-    let mean = loss.to_scalar::<f32>()?;
-    if !mean.is_finite() {
-        return Err(stop(format!("the loss is {mean}")));
-    }
-    Ok((loss, Loss { mean, targets: targets.len() }))
+/// Where the loss is read.
+struct Targets {
+    /// Packed positions, `[N]`, `u32`.
+    positions: Tensor,
+    labels: Vec<u32>,
 }
 
-fn supervised_rows(hidden: &Tensor, targets: &[glm_data::Target]) -> Result<Tensor> {
-    let positions: Vec<u32> = targets.iter().map(|t| t.position).collect();
-    Ok(hidden.index_select(&Tensor::new(positions, hidden.device())?, 0)?)
+impl Targets {
+    fn new(targets: &[glm_data::Target]) -> Result<Self> {
+        let positions: Vec<u32> = targets.iter().map(|t| t.position).collect();
+        let labels = targets.iter().map(|t| t.label).collect();
+        Ok(Self { positions: Tensor::new(positions, &candle_core::Device::Cpu)?, labels })
+    }
+}
+
+fn targets(batch: &Batch, step: u64) -> Result<Targets> {
+    let targets = batch.supervised();
+    if targets.is_empty() {
+        return Err(stop(batch, step, "no position of the micro batch has a label, so its loss would be 0/0".into()));
+    }
+    Targets::new(&targets)
+}
+
+fn stop(batch: &Batch, step: u64, what: String) -> TrainError {
+    TrainError::NonFinite { step, what, rows: rows(&batch.sources()) }
+}
+
+fn head(network: &Network, top: &Tensor, batch: &Batch, labels: &[u32], step: u64) -> Result<(Tensor, Loss)> {
+    let loss = ops::cross_entropy(&network.logits(top)?, labels.to_vec())?;
+    let mean = loss.to_scalar::<f32>()?;
+    if !mean.is_finite() {
+        return Err(stop(batch, step, format!("the loss is {mean}")));
+    }
+    Ok((loss, Loss { mean, targets: labels.len() }))
 }
 
 fn leaf(x: &Tensor) -> Result<Tensor> {

@@ -1,5 +1,6 @@
 //! Which instruction set the kernels use: detected once, or forced by `GLM_ISA=scalar|avx2|avx512`.
 
+use pulp::Arch;
 use std::sync::OnceLock;
 
 /// Instruction sets with kernels of their own.
@@ -53,4 +54,27 @@ pub fn isa() -> Isa {
         };
         wanted.min(best)
     })
+}
+
+/// The vectors that loops are compiled for under `isa`, narrower where the machine lacks a part of the set.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn vectors(isa: Isa) -> Arch {
+    let avx2 = pulp::x86::V3::try_new().filter(|_| isa >= Isa::Avx2).map(Arch::V3);
+    let avx512 = pulp::x86::V4::try_new().filter(|_| isa >= Isa::Avx512).map(Arch::V4);
+    avx512.or(avx2).unwrap_or(Arch::Scalar)
+}
+
+/// The vectors that loops are compiled for.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn vectors(_isa: Isa) -> Arch {
+    Arch::new()
+}
+
+/// Runs `work` compiled for the vectors of [`isa`]. Only what is inlined into it is: the closure needs
+/// `#[inline(always)]`, and so do the functions it calls. Such code gives the same bits on every instruction set as long
+/// as it sums in the lanes of [`super::lanes`]: the compiler neither reorders float sums nor fuses products by itself.
+#[inline(always)]
+pub(crate) fn widest<R>(work: impl FnOnce() -> R) -> R {
+    static VECTORS: OnceLock<Arch> = OnceLock::new();
+    VECTORS.get_or_init(|| vectors(isa())).dispatch(work)
 }

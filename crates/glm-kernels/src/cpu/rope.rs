@@ -1,5 +1,6 @@
 //! Rotary positions (Su et al. 2021) in the two forms of the family.
 
+use super::isa::widest;
 use rayon::prelude::*;
 
 /// Which values of a head are turned together.
@@ -36,29 +37,39 @@ pub fn rotate(x: &mut [f32], heads: Heads, cos: &[f32], sin: &[f32], inverse: bo
     assert!(heads.rotated * heads.head_dim <= heads.stride && heads.rotary <= heads.head_dim, "rope: heads do not fit");
     let sign = if inverse { -1.0 } else { 1.0 };
     x.par_chunks_mut(heads.stride).zip(cos.par_chunks(half)).zip(sin.par_chunks(half)).for_each(|((row, cos), sin)| {
-        for head in row[..heads.rotated * heads.head_dim].chunks_exact_mut(heads.head_dim) {
-            let head = &mut head[..heads.rotary];
-            match heads.pairing {
-                Pairing::Neighbours => {
-                    for ((pair, c), s) in head.chunks_exact_mut(2).zip(cos).zip(sin) {
-                        (pair[0], pair[1]) = turn(pair[0], pair[1], *c, s * sign);
-                    }
+        widest(
+            #[inline(always)]
+            || rotate_row(row, heads, cos, sin, sign),
+        );
+    });
+}
+
+#[inline(always)]
+fn rotate_row(row: &mut [f32], heads: Heads, cos: &[f32], sin: &[f32], sign: f32) {
+    let half = heads.rotary / 2;
+    for head in row[..heads.rotated * heads.head_dim].chunks_exact_mut(heads.head_dim) {
+        let head = &mut head[..heads.rotary];
+        match heads.pairing {
+            Pairing::Neighbours => {
+                for ((pair, c), s) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos).zip(sin) {
+                    *pair = turn(*pair, *c, s * sign).into();
                 }
-                Pairing::Sections => {
-                    let tables = cos.chunks_exact(half / 2).zip(sin.chunks_exact(half / 2));
-                    for (section, (cos, sin)) in head.chunks_exact_mut(half).zip(tables) {
-                        let (low, high) = section.split_at_mut(half / 2);
-                        for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
-                            (*a, *b) = turn(*a, *b, *c, s * sign);
-                        }
+            }
+            Pairing::Sections => {
+                let tables = cos.chunks_exact(half / 2).zip(sin.chunks_exact(half / 2));
+                for (section, (cos, sin)) in head.chunks_exact_mut(half).zip(tables) {
+                    let (low, high) = section.split_at_mut(half / 2);
+                    for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+                        (*a, *b) = turn([*a, *b], *c, s * sign);
                     }
                 }
             }
         }
-    });
+    }
 }
 
-fn turn(a: f32, b: f32, cos: f32, sin: f32) -> (f32, f32) {
+#[inline(always)]
+fn turn([a, b]: [f32; 2], cos: f32, sin: f32) -> (f32, f32) {
     (a * cos - b * sin, b * cos + a * sin)
 }
 

@@ -25,11 +25,12 @@ pub struct Block {
 }
 
 impl Block {
-    /// `x [T, hidden]` → the same shape. `inputs` are what adapters add to this block; `cache` one growing
+    /// `x [T, hidden]` → the same shape, or `[N, hidden]` when `inputs` names the `N` rows that are read: all see all rows,
+    /// but nothing behind the attention is computed for the others. `inputs` are what adapters add to this block; `cache` one growing
     /// cache a segment, for decoding (no gradient then).
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not fit, or rows are read and an addition names rows itself.
     pub fn forward(
         &self,
         x: &Tensor,
@@ -43,7 +44,17 @@ impl Block {
             None => ops::attention(&fused, inputs.past, self.shape, pass.spans())?,
             Some(caches) => ops::attention_cached(&fused, inputs.past, self.shape, pass.spans(), caches)?,
         };
-        let x = self.sum(x, &h, &self.attention_out.forward(&attended, inputs.at(1))?)?;
+        let (x, h, attended) = match inputs.read {
+            None => (x.clone(), h, attended),
+            Some(rows) => {
+                let named = inputs.deltas.into_iter().flatten().flatten().any(|delta| delta.rows.is_some());
+                if named {
+                    candle_core::bail!("a block cannot leave out rows that an adapter names");
+                }
+                (x.index_select(rows, 0)?, h.index_select(rows, 0)?, attended.index_select(rows, 0)?)
+            }
+        };
+        let x = self.sum(&x, &h, &self.attention_out.forward(&attended, inputs.at(1))?)?;
         let h = self.post_norm.forward(&x)?;
         let inner = self.mlp_in.forward(&h, inputs.at(2))?;
         let inner = match self.activation {

@@ -66,6 +66,9 @@ pub struct BlockInputs<'a> {
     pub past: Option<&'a Tensor>,
     /// Its additions to linear layers.
     pub deltas: Option<&'a BlockDeltas>,
+    /// The packed positions of which something reads the output, `u32`; the block gives the rows of these alone, in this
+    /// order. `None`: all. Additions that name positions themselves do not go with it.
+    pub read: Option<&'a Tensor>,
 }
 
 impl<'a> BlockInputs<'a> {
@@ -78,6 +81,6 @@ impl<'a> BlockInputs<'a> {
 impl AdapterInputs {
     /// The part of block `layer`.
     pub fn block(&self, layer: usize) -> BlockInputs<'_> {
-        BlockInputs { past: self.past.get(layer), deltas: self.deltas.get(layer) }
+        BlockInputs { past: self.past.get(layer), deltas: self.deltas.get(layer), read: None }
     }
 }

@@ -62,6 +62,13 @@ impl Weight {
         }
     }
 
+    /// Says that it is not used again soon; see [`crate::quant::FrozenWeight::release`].
+    pub fn release(&self) {
+        if let Self::Frozen(frozen) = self {
+            frozen.weight.release();
+        }
+    }
+
     /// Bytes that it occupies.
     pub fn bytes(&self) -> usize {
         match self {

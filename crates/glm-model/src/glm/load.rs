@@ -198,7 +198,8 @@ impl Loader<'_> {
         if self.trainable {
             return Ok(Weight::Trainable(self.vector(name)?));
         }
-        let weight = scheme.freeze(&self.bytes(name)?).map_err(|reason| self.wrong(name, reason))?;
+        let weight =
+            scheme.freeze(&self.bytes(name)?, self.weights.part(name)).map_err(|reason| self.wrong(name, reason))?;
         self.finished(name);
         Ok(Weight::Frozen(Frozen { weight, compute }))
     }

@@ -128,7 +128,12 @@ impl Network {
     /// # Errors
     /// When an id is outside the vocabulary.
     pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        self.embedding.rows(ids)
+        let rows = self.embedding.rows(ids)?;
+        // A few rows are read; the pages around them would add up to the whole table, step by step.
+        if !self.config.knobs.tied_embeddings {
+            self.embedding.release();
+        }
+        Ok(rows)
     }
 
     /// Logits `[N, vocab]` of rows `[N, hidden]` that left the last block.
@@ -157,11 +162,20 @@ impl Network {
     /// # Errors
     /// When shapes do not fit or an id is outside the vocabulary.
     pub fn forward(&self, batch: &Batch, inputs: &AdapterInputs) -> Result<Tensor> {
+        self.forward_at(batch, inputs, None)
+    }
+
+    /// As [`Network::forward`], the rows at positions `read` (`u32`) alone when they are given; see [`BlockInputs::read`].
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn forward_at(&self, batch: &Batch, inputs: &AdapterInputs, read: Option<&Tensor>) -> Result<Tensor> {
         let pass = Pass::new(&self.config, batch, &inputs.ranges);
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
+            let read = read.filter(|_| i + 1 == self.blocks.len());
             // Where weights train, the tape would otherwise hold every block until the end.
-            x = block.forward(&x, inputs.block(i), &pass, None)?.detach();
+            x = block.forward(&x, BlockInputs { read, ..inputs.block(i) }, &pass, None)?.detach();
         }
         Ok(x)
     }

@@ -1,6 +1,7 @@
 //! Weights kept as floats: f32, f16 or bf16.
 
 use super::{DenseType, FrozenWeight};
+use crate::weights::MappedPart;
 use glm_kernels::cpu::frozen::{Matrix, Values};
 
 /// A dense weight, its elements as little-endian bytes.
@@ -8,7 +9,14 @@ use glm_kernels::cpu::frozen::{Matrix, Values};
 pub struct Dense {
     inner: usize,
     dtype: DenseType,
-    bytes: Vec<u8>,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Held(Vec<u8>),
+    /// In the file that the weight was read from: the system reads pages when they are used, and may drop them again.
+    Mapped(MappedPart),
 }
 
 impl Dense {
@@ -17,24 +25,49 @@ impl Dense {
     /// # Panics
     /// When they are not those of whole rows.
     pub fn new(inner: usize, dtype: DenseType, bytes: Vec<u8>) -> Self {
-        let row = inner * dtype.size();
-        assert!(row > 0 && bytes.len().is_multiple_of(row), "dense weight: not whole rows");
-        Self { inner, dtype, bytes }
+        Self::of(inner, dtype, Bytes::Held(bytes))
+    }
+
+    /// As [`Dense::new`], left in their file.
+    ///
+    /// # Panics
+    /// As [`Dense::new`].
+    pub fn mapped(inner: usize, dtype: DenseType, bytes: MappedPart) -> Self {
+        Self::of(inner, dtype, Bytes::Mapped(bytes))
+    }
+
+    fn of(inner: usize, dtype: DenseType, bytes: Bytes) -> Self {
+        let (dense, row) = (Self { inner, dtype, bytes }, inner * dtype.size());
+        assert!(row > 0 && dense.bytes().len().is_multiple_of(row), "dense weight: not whole rows");
+        dense
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Held(bytes) => bytes,
+            Bytes::Mapped(part) => part.bytes(),
+        }
     }
 }
 
 impl FrozenWeight for Dense {
     fn matrix(&self) -> Matrix<'_> {
+        let bytes = self.bytes();
         let values = match self.dtype {
-            DenseType::F32 => Values::F32(self.bytes.as_chunks().0),
-            DenseType::F16 => Values::F16(self.bytes.as_chunks().0),
-            DenseType::Bf16 => Values::Bf16(self.bytes.as_chunks().0),
+            DenseType::F32 => Values::F32(bytes.as_chunks().0),
+            DenseType::F16 => Values::F16(bytes.as_chunks().0),
+            DenseType::Bf16 => Values::Bf16(bytes.as_chunks().0),
         };
-        let rows = self.bytes.len() / (self.inner * self.dtype.size());
-        Matrix { rows, cols: self.inner, values, row_scales: None }
+        Matrix { rows: bytes.len() / (self.inner * self.dtype.size()), cols: self.inner, values, row_scales: None }
     }
 
     fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes().len()
+    }
+
+    fn release(&self) {
+        if let Bytes::Mapped(part) = &self.bytes {
+            part.release();
+        }
     }
 }

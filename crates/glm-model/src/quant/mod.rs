@@ -10,7 +10,7 @@ pub use dense::Dense;
 pub use group4::Group4;
 pub use official::{RowInt4, RowInt8, RowScaled};
 
-use crate::weights::{ElementType, TensorBytes, not_finite};
+use crate::weights::{ElementType, MappedPart, TensorBytes, not_finite};
 pub use glm_kernels::cpu::frozen::Compute;
 use glm_kernels::cpu::frozen::Matrix;
 use half::{bf16, f16};
@@ -22,8 +22,11 @@ pub trait FrozenWeight: Send + Sync + std::fmt::Debug {
     /// The packed form, for the kernels.
     fn matrix(&self) -> Matrix<'_>;
 
-    /// Bytes that it occupies.
+    /// Bytes that it occupies, in memory or, where it is used from there, in its file.
     fn bytes(&self) -> usize;
+
+    /// Says that it is not used again soon: what lies in a file need not stay in memory.
+    fn release(&self) {}
 
     /// `(out, in)`.
     fn shape(&self) -> (usize, usize) {
@@ -103,11 +106,12 @@ impl std::fmt::Display for Scheme {
 }
 
 impl Scheme {
-    /// Makes the frozen form of a dense tensor `[out, in]`.
+    /// Makes the frozen form of a dense tensor `[out, in]`. Floats that are kept as stored stay in `file`, the tensor's place
+    /// in its file, when that is given; a copy is made otherwise.
     ///
     /// # Errors
     /// A sentence, without the tensor's name, when the values or the shape do not allow the scheme.
-    pub fn freeze(self, tensor: &TensorBytes<'_>) -> Result<Arc<dyn FrozenWeight>, String> {
+    pub fn freeze(self, tensor: &TensorBytes<'_>, file: Option<MappedPart>) -> Result<Arc<dyn FrozenWeight>, String> {
         if !tensor.dtype.is_float() {
             return Err(format!("its elements are {}, expected floats", tensor.dtype));
         }
@@ -117,7 +121,7 @@ impl Scheme {
                     let value = tensor.to_f32(at..at + 1).map_or(f32::NAN, |v| v[0]);
                     return Err(format!("element {at} is {value}; the file is damaged"));
                 }
-                dense(tensor, dtype)
+                dense(tensor, dtype, file)
             }
             Self::Int8 => Arc::new(RowInt8::quantize(tensor)?),
             Self::Int4 => Arc::new(RowInt4::quantize(tensor)?),
@@ -169,7 +173,7 @@ impl Scheme {
 }
 
 /// A dense tensor in its own type or in `dtype`. The caller has checked that it holds floats.
-fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>) -> Arc<dyn FrozenWeight> {
+fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>, file: Option<MappedPart>) -> Arc<dyn FrozenWeight> {
     let stored = match tensor.dtype {
         ElementType::F16 => DenseType::F16,
         ElementType::BF16 => DenseType::Bf16,
@@ -177,9 +181,13 @@ fn dense(tensor: &TensorBytes<'_>, dtype: Option<DenseType>) -> Arc<dyn FrozenWe
     };
     let inner = tensor.shape.last().copied().unwrap_or(1);
     let dtype = dtype.unwrap_or(stored);
+    // An f64 is stored as nothing that is kept, so it is converted like the others.
+    let as_stored = dtype == stored && tensor.dtype.size() == dtype.size();
+    if let Some(file) = file.filter(|_| as_stored) {
+        return Arc::new(Dense::mapped(inner, dtype, file));
+    }
     let bytes = match dtype {
-        // An f64 is stored as nothing that is kept, so it is converted like the others.
-        _ if dtype == stored && tensor.dtype.size() == dtype.size() => tensor.data.to_vec(),
+        _ if as_stored => tensor.data.to_vec(),
         DenseType::F16 => converted(tensor, |v| f16::from_f32(v).to_le_bytes()),
         DenseType::Bf16 => converted(tensor, |v| bf16::from_f32(v).to_le_bytes()),
         DenseType::F32 => converted(tensor, f32::to_le_bytes),

@@ -5,6 +5,7 @@
 use super::FrozenWeight;
 use crate::weights::{ElementType, TensorBytes};
 use glm_kernels::cpu::frozen::{Matrix, Values};
+use glm_kernels::cpu::quantize;
 use half::f16;
 use rayon::prelude::*;
 
@@ -45,34 +46,37 @@ impl<const VALUES: usize> RowScaled<VALUES> {
         let stride = inner / VALUES;
         let mut packed = vec![0u8; out * stride];
         let scales = packed.par_chunks_mut(stride).enumerate().map(|(r, packed)| {
-            let row = tensor
-                .to_f16(r * inner..(r + 1) * inner)
-                .ok_or_else(|| format!("its elements are {}, expected floats", tensor.dtype))?;
-            Self::quantize_row(&row, packed).map_err(|reason| format!("row {r}: {reason}"))
+            let range = r * inner..(r + 1) * inner;
+            let rounded;
+            // Half precision is taken as it lies in the file.
+            let row = if tensor.dtype == ElementType::F16 {
+                &tensor.data.as_chunks().0[range]
+            } else {
+                let row = tensor.to_f16(range);
+                let row = row.ok_or_else(|| format!("its elements are {}, expected floats", tensor.dtype))?;
+                rounded = row.into_iter().map(f16::to_le_bytes).collect::<Vec<_>>();
+                &rounded
+            };
+            Self::quantize_row(row, packed).map_err(|reason| format!("row {r}: {reason}"))
         });
         let half_scales = scales.collect::<Result<Vec<f16>, String>>()?;
         Ok(Self::new(inner, packed, half_scales))
     }
 
-    fn quantize_row(row: &[f16], packed: &mut [u8]) -> Result<f16, String> {
-        let max = row.iter().map(|v| v.to_f32().abs()).fold(0.0, f32::max);
-        if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
+    fn quantize_row(row: &[[u8; 2]], packed: &mut [u8]) -> Result<f16, String> {
+        let max = f16::from_bits(quantize::largest_magnitude(row));
+        if !max.is_finite() {
+            let bad = row.iter().map(|v| f16::from_le_bytes(*v)).find(|v| !v.is_finite()).unwrap_or(max);
             return Err(format!("holds {bad} in half precision, so it cannot be quantized"));
         }
-        let scale = f16::from_f32(max / Self::LARGEST);
+        let scale = f16::from_f32(max.to_f32() / Self::LARGEST);
         // A row of zeros (or one whose scale rounds to 0) is 0/0 officially; zeros are what it means.
-        let quantize = |v: &f16| {
-            if scale == f16::ZERO {
-                return 0i8;
-            }
-            f16::from_f32(v.to_f32() / scale.to_f32()).to_f32().round_ties_even() as i8
-        };
-        for (byte, values) in packed.iter_mut().zip(row.chunks_exact(VALUES)) {
-            *byte = match values {
-                [one] => quantize(one) as u8,
-                [even, odd] => ((quantize(even) as u8) << 4) | (quantize(odd) as u8 & 15),
-                _ => unreachable!("chunks of one or two"),
-            };
+        if scale == f16::ZERO {
+            packed.fill(0);
+        } else if VALUES == 2 {
+            quantize::int4(row, scale, packed);
+        } else {
+            quantize::int8(row, scale, packed);
         }
         Ok(scale)
     }

@@ -40,7 +40,7 @@ fn every_scheme_stays_within_its_error_and_its_size() {
         (group(32), 0.095, 4.5),
     ];
     for (scheme, most_error, most_bits) in cases {
-        let weight = scheme.freeze(&tensor).unwrap();
+        let weight = scheme.freeze(&tensor, None).unwrap();
         let error = relative_error(&*weight, &values);
         assert!(error <= most_error, "{scheme}: {error}");
         let bits = weight.bytes() as f64 * 8.0 / values.len() as f64;
@@ -56,7 +56,7 @@ fn rows_of_zeros_and_extreme_rows() {
     let (data, shape) = tensor(&values, &[4, 64]);
     let tensor = TensorBytes { dtype: ElementType::F32, shape, data: &data };
     for scheme in [Scheme::Int8, Scheme::Int4, Scheme::Int4Group { group: 32 }] {
-        let weight = scheme.freeze(&tensor).unwrap();
+        let weight = scheme.freeze(&tensor, None).unwrap();
         let mut row = vec![1.0; 64];
         weight.row(0, &mut row);
         assert!(row.iter().all(|v| *v == 0.0), "{scheme}");
@@ -70,9 +70,9 @@ fn what_cannot_be_quantized_is_said() {
     let (data, shape) = tensor(&[1.0, f32::NAN, 1.0, 1e6], &[2, 2]);
     let odd = TensorBytes { dtype: ElementType::F32, shape: vec![4, 1], data: &data };
     let tensor = TensorBytes { dtype: ElementType::F32, shape, data: &data };
-    assert!(Scheme::Int8.freeze(&tensor).unwrap_err().contains("row 0"));
-    assert!(Scheme::Int4.freeze(&odd).unwrap_err().contains("multiple of 2"));
-    assert!(Scheme::Int4Group { group: 32 }.freeze(&tensor).unwrap_err().contains("group width 32"));
+    assert!(Scheme::Int8.freeze(&tensor, None).unwrap_err().contains("row 0"));
+    assert!(Scheme::Int4.freeze(&odd, None).unwrap_err().contains("multiple of 2"));
+    assert!(Scheme::Int4Group { group: 32 }.freeze(&tensor, None).unwrap_err().contains("group width 32"));
     let integers = TensorBytes { dtype: ElementType::I32, shape: vec![2, 2], data: &data };
-    assert!(Scheme::Int8.freeze(&integers).unwrap_err().contains("i32"));
+    assert!(Scheme::Int8.freeze(&integers, None).unwrap_err().contains("i32"));
 }

@@ -1,10 +1,11 @@
 //! A folder of weights: one file, or shards with their index.
 
-use super::mmap::Mapped;
+use super::mmap::{Mapped, MappedPart};
 use super::{Entry, TensorBytes, entries};
 use crate::{ModelError, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Names that Hugging Face uses, most preferred first; an index stands before its whole file.
 const CANDIDATES: [&str; 4] =
@@ -14,7 +15,7 @@ const CANDIDATES: [&str; 4] =
 #[derive(Debug)]
 pub struct WeightFolder {
     path: PathBuf,
-    files: Vec<Mapped>,
+    files: Vec<Arc<Mapped>>,
     tensors: BTreeMap<String, (usize, Entry)>,
 }
 
@@ -75,7 +76,7 @@ impl WeightFolder {
                     return Err(ModelError::file(&file, format!("tensor {name} is there twice")));
                 }
             }
-            folder.files.push(mapped);
+            folder.files.push(Arc::new(mapped));
         }
         Ok(folder)
     }
@@ -110,6 +111,12 @@ impl WeightFolder {
         let (file, entry) = self.tensors.get(name)?;
         let data = &self.files[*file].bytes()[entry.range.clone()];
         Some(TensorBytes { dtype: entry.dtype, shape: entry.shape.clone(), data })
+    }
+
+    /// A tensor's bytes, which stay mapped when the folder is closed.
+    pub fn part(&self, name: &str) -> Option<MappedPart> {
+        let (file, entry) = self.tensors.get(name)?;
+        Some(MappedPart::new(&self.files[*file], entry.range.clone()))
     }
 
     /// Says that a tensor was read and its pages need not stay resident.

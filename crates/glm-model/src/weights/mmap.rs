@@ -5,12 +5,37 @@ use crate::{ModelError, Result};
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file mapped for reading.
 #[derive(Debug)]
 pub struct Mapped {
     path: PathBuf,
     map: memmap2::Mmap,
+}
+
+/// A part of a mapped file, which stays mapped as long as this is there.
+#[derive(Debug, Clone)]
+pub struct MappedPart {
+    file: Arc<Mapped>,
+    range: Range<usize>,
+}
+
+impl MappedPart {
+    /// Bytes `range` of a file that has them.
+    pub(super) fn new(file: &Arc<Mapped>, range: Range<usize>) -> Self {
+        Self { file: Arc::clone(file), range }
+    }
+
+    /// Its bytes, still on disk until they are read.
+    pub fn bytes(&self) -> &[u8] {
+        &self.file.bytes()[self.range.clone()]
+    }
+
+    /// As [`Mapped::release`], of the whole part.
+    pub fn release(&self) {
+        self.file.release(self.range.clone());
+    }
 }
 
 impl Mapped {

@@ -16,6 +16,7 @@ mod write;
 pub use bytes::{ElementType, TensorBytes};
 pub use fingerprint::fingerprint;
 pub use folder::WeightFolder;
+pub use mmap::MappedPart;
 pub use safetensors_file::metadata as safetensors_metadata;
 pub use safetensors_write::stream_safetensors;
 pub use scan::{NotFinite, not_finite};

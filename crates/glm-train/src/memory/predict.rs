@@ -104,7 +104,12 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     let inputs = backward_blocks as u64 * hidden_rows;
     let dense = |dtype: Option<DenseType>| Scheme::Dense { dtype };
     let table = [c.vocab_size, c.hidden_size];
-    let stored = dense(None).bytes(table, work.stored_bytes);
+    let stored = Scheme::Dense { dtype: None }.bytes(table, work.stored_bytes);
+    // Floats that are used as they are stored stay in their files, and of an embedding that is no output layer a few rows are
+    // read at a time.
+    let tables_train = work.base_trains && work.trainable == layout::parameter_count(c);
+    let mapped = work.scheme.dense_type().is_none() && !tables_train;
+    let unread = if mapped && !c.knobs.tied_embeddings { stored } else { 0 };
     // Trained blocks over a base that is kept as stored are held in f32.
     let as_stored = matches!(work.scheme, Scheme::Dense { dtype: None });
     let wider = if work.base_trains && as_stored { F32.saturating_sub(work.stored_bytes as u64) } else { 0 };
@@ -122,15 +127,20 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     };
     Prediction {
         process: 60_000_000,
-        weights: layout::bytes(c, work.scheme, work.stored_bytes) + widened,
-        loading: if c.knobs.tied_embeddings {
-            // The table comes first, with its pages of the file; then one matrix at a time.
+        weights: layout::bytes(c, work.scheme, work.stored_bytes) + widened - unread,
+        loading: {
             let dense_layer = |(_, sizes, _): &(_, [usize; 2], _)| dense(None).bytes(*sizes, work.stored_bytes);
             let layer = layout::linears(c).iter().map(dense_layer).max().unwrap_or(0);
-            layer.max((2 * stored).saturating_sub(layout::bytes(c, work.scheme, work.stored_bytes)))
-        } else {
-            // The output layer comes last: its pages of the file are still mapped when everything else is in place.
-            stored
+            if mapped {
+                // One matrix at a time is converted.
+                layer
+            } else if c.knobs.tied_embeddings {
+                // The table comes first, with its pages of the file; then one matrix at a time.
+                layer.max((2 * stored).saturating_sub(layout::bytes(c, work.scheme, work.stored_bytes)))
+            } else {
+                // The output layer comes last: its pages of the file are still mapped when everything else is in place.
+                stored
+            }
         },
         adapter: if work.base_trains { 0 } else { work.trainable * F32 },
         gradients: work.trainable * F32,

@@ -135,7 +135,8 @@ fn time(
     tokens: usize,
     compute: Compute,
 ) -> Result<Times, String> {
-    let weight = scheme.freeze(&TensorBytes { dtype: ElementType::F16, shape: vec![out, inner], data })?;
+    let tensor = TensorBytes { dtype: ElementType::F16, shape: vec![out, inner], data };
+    let weight = scheme.freeze(&tensor, None)?;
     let matrix = weight.matrix();
     let wave = |n: usize| -> Vec<f32> { (0..n).map(|i| (i as f32 * 0.37).sin()).collect() };
     let (x, dy) = (wave(tokens * inner), wave(tokens * out));

@@ -1,22 +1,23 @@
 //! Backward pass: the weights are computed again, not kept. With `P` the weights and `O` the output,
 //! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P ∘ (dP - rowsum(dP ∘ P))`, `dQ = dS K / sqrt(d)`, `dK = dSᵀ Q / sqrt(d)`.
 
-use super::{QUERIES, Sequence, Shape, runs, weights};
+use super::{Scratch, Seen, Sequence, Shape, Task, gather, sized, split, weights};
 use crate::cpu::gemm::{View, gemm};
+use crate::cpu::isa::widest;
+use crate::cpu::lanes;
 use rayon::prelude::*;
 
-/// Gradients of one sequence and group: queries `[len, heads of the group, dim]`, then keys and values of every row seen.
+/// Gradients of the first keys and values that a sequence and group sees, `[keys, head_dim]` each.
 struct Part {
-    queries: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
 }
 
 /// From `dout [T, heads * head_dim]` the gradients `dqkv [T, fused]` and `dprefix [R, key_value]`; prefix rows that
-/// several sequences share get the sum. Both are overwritten.
+/// several sequences share get the sum. Both are overwritten, with 0 outside the sequences.
 ///
 /// # Panics
-/// When a sequence has a cache: cached rows carry no gradient.
+/// When a sequence has a cache, as cached rows carry no gradient, or when two sequences share a row.
 pub fn backward(
     shape: Shape,
     qkv: &[f32],
@@ -27,30 +28,55 @@ pub fn backward(
     dprefix: &mut [f32],
 ) {
     assert!(sequences.iter().all(|s| s.cache.is_empty()), "attention: no gradient flows into a cache");
-    let (dim, fused, kv) = (shape.head_dim, shape.fused(), shape.key_value());
-    let per_group = shape.heads / shape.groups;
-    let tasks: Vec<(usize, usize)> =
-        (0..sequences.len()).flat_map(|s| (0..shape.groups).map(move |g| (s, g))).collect();
-    let parts: Vec<Part> =
-        tasks.par_iter().map(|&(s, group)| group_backward(shape, qkv, prefix, &sequences[s], group, dout)).collect();
-    dqkv.fill(0.0);
-    dprefix.fill(0.0);
-    // Added up in the order of the tasks, so that the result does not depend on which thread was first.
-    for (&(s, group), part) in tasks.iter().zip(&parts) {
-        let sequence = &sequences[s];
-        for i in 0..sequence.len {
-            let row = &mut dqkv[(sequence.start + i) * fused..(sequence.start + i + 1) * fused];
-            row[group * per_group * dim..][..per_group * dim]
-                .copy_from_slice(&part.queries[i * per_group * dim..][..per_group * dim]);
-            let own = (sequence.prefix.len() + i) * dim;
-            row[(shape.heads + group) * dim..][..dim].copy_from_slice(&part.keys[own..own + dim]);
-            row[(shape.heads + shape.groups + group) * dim..][..dim].copy_from_slice(&part.values[own..own + dim]);
+    let (fused, kv) = (shape.fused(), shape.key_value());
+    // One a sequence and group, in the order of the tasks.
+    let parts: Vec<Part> = split(shape, dqkv, fused, sequences)
+        .into_par_iter()
+        .map(|Task { sequence, group, mut rows }| {
+            let sequence = &sequences[sequence];
+            let seen = Seen::new(shape, qkv, prefix, sequence, group);
+            let span = shape.span(sequence.len);
+            let at = group * shape.per_group() * shape.head_dim;
+            let sources = (&qkv[sequence.start * fused + at..], &dout[sequence.start * shape.out() + at..]);
+            let parts: Vec<Part> = rows
+                .par_chunks_mut(span)
+                .enumerate()
+                .map(|(n, rows)| span_backward(shape, sources, &seen, (sequence, n * span), rows))
+                .collect();
+            total(parts)
+        })
+        .collect();
+    let mut outside = vec![true; dqkv.len() / fused];
+    for (sequence, parts) in sequences.iter().zip(parts.chunks_exact(shape.groups)) {
+        let rows = sequence.start..sequence.start + sequence.len;
+        outside[rows.clone()].fill(false);
+        let rows = &mut dqkv[rows.start * fused..rows.end * fused];
+        rows.par_chunks_exact_mut(fused).enumerate().for_each(|(i, row)| {
+            let row = &mut row[shape.out()..];
+            each_group(shape, parts, sequence.prefix.len() + i, row, |target, values| target.copy_from_slice(values));
+        });
+    }
+    let rows = dqkv.chunks_exact_mut(fused).zip(outside);
+    rows.filter(|(_, outside)| *outside).for_each(|(row, _)| row.fill(0.0));
+    // Added up in the order of the sequences, so that the result does not depend on which thread was first.
+    dprefix.par_chunks_exact_mut(kv).enumerate().for_each(|(r, row)| {
+        row.fill(0.0);
+        for (sequence, parts) in sequences.iter().zip(parts.chunks_exact(shape.groups)) {
+            if sequence.len > 0 && sequence.prefix.contains(&r) {
+                each_group(shape, parts, r - sequence.prefix.start, row, add);
+            }
         }
-        for (i, r) in sequence.prefix.clone().enumerate() {
-            let row = &mut dprefix[r * kv..(r + 1) * kv];
-            add(&mut row[group * dim..][..dim], &part.keys[i * dim..][..dim]);
-            add(&mut row[(shape.groups + group) * dim..][..dim], &part.values[i * dim..][..dim]);
-        }
+    });
+}
+
+/// Brings gradient `i` of the keys and values of every group to its place in `row [k groups | v groups]`.
+fn each_group(shape: Shape, parts: &[Part], i: usize, row: &mut [f32], bring: impl Fn(&mut [f32], &[f32])) {
+    let dim = shape.head_dim;
+    let (keys, values) = row.split_at_mut(shape.groups * dim);
+    let targets = keys.chunks_exact_mut(dim).zip(values.chunks_exact_mut(dim));
+    for (part, (key, value)) in parts.iter().zip(targets) {
+        bring(key, &part.keys[i * dim..][..dim]);
+        bring(value, &part.values[i * dim..][..dim]);
     }
 }
 
@@ -58,59 +84,74 @@ fn add(target: &mut [f32], values: &[f32]) {
     target.iter_mut().zip(values).for_each(|(t, v)| *t += v);
 }
 
-fn group_backward(
+/// The sum of parts; later ones are longer.
+fn total(parts: Vec<Part>) -> Part {
+    parts
+        .into_iter()
+        .reduce(|shorter, mut longer| {
+            add(&mut longer.keys, &shorter.keys);
+            add(&mut longer.values, &shorter.values);
+            longer
+        })
+        .unwrap_or(Part { keys: Vec::new(), values: Vec::new() })
+}
+
+/// Gradients of the queries `first` and following, to `dqueries`, and their share in those of keys and values. `sources`
+/// are the rows of queries and of output gradients from the first of the sequence and group on.
+fn span_backward(
     shape: Shape,
-    qkv: &[f32],
-    prefix: &[f32],
-    sequence: &Sequence<'_>,
-    group: usize,
-    dout: &[f32],
+    sources: (&[f32], &[f32]),
+    seen: &Seen,
+    (sequence, first): (&Sequence<'_>, usize),
+    dqueries: &mut [&mut [f32]],
 ) -> Part {
-    let (dim, fused, width) = (shape.head_dim, shape.fused(), shape.out());
-    let per_group = shape.heads / shape.groups;
-    let runs = runs(shape, qkv, prefix, sequence, group);
-    let keys: usize = runs.iter().map(|r| r.rows).sum();
-    let mut part = Part {
-        queries: vec![0.0; sequence.len * per_group * dim],
-        keys: vec![0.0; keys * dim],
-        values: vec![0.0; keys * dim],
-    };
-    let most = sequence.len.min(QUERIES) * keys;
-    let (mut p, mut dp) = (vec![0.0; most], vec![0.0; most]);
-    for first in (0..sequence.len).step_by(QUERIES) {
-        let rows = QUERIES.min(sequence.len - first);
-        let (p, dp) = (&mut p[..rows * keys], &mut dp[..rows * keys]);
-        for j in 0..per_group {
-            let head = group * per_group + j;
-            let queries = View::new(&qkv[(sequence.start + first) * fused + head * dim..], fused, 1);
-            let grad = View::new(&dout[(sequence.start + first) * width + head * dim..], width, 1);
-            weights(shape, queries, &runs, keys, (sequence, first), p);
-            let mut column = 0;
-            for run in &runs {
-                gemm((rows, run.rows, dim), &mut dp[column..], keys, false, grad, run.values().t(), 1.0);
-                column += run.rows;
-            }
-            gemm((keys, dim, rows), &mut part.values, dim, true, View::rows(p, keys).t(), grad, 1.0);
-            for (p, dp) in p.chunks_exact(keys).zip(dp.chunks_exact_mut(keys)) {
-                let dot: f32 = p.iter().zip(dp.iter()).map(|(p, d)| p * d).sum();
-                dp.iter_mut().zip(p).for_each(|(d, p)| *d = p * (*d - dot));
-            }
-            let ds = View::rows(dp, keys);
-            gemm((keys, dim, rows), &mut part.keys, dim, true, ds.t(), queries, shape.scale());
-            let mut column = 0;
-            for (n, run) in runs.iter().enumerate() {
-                gemm(
-                    (rows, dim, run.rows),
-                    &mut part.queries[(first * per_group + j) * dim..],
-                    per_group * dim,
-                    n > 0,
-                    View::new(&dp[column..], keys, 1),
-                    run.keys(),
-                    shape.scale(),
-                );
-                column += run.rows;
-            }
+    let last = first + dqueries.len() - 1;
+    let room = (seen.past + sequence.visible(last)) * shape.head_dim;
+    let mut part = Part { keys: vec![0.0; room], values: vec![0.0; room] };
+    Scratch::with(|scratch| {
+        for (n, dqueries) in dqueries.chunks_mut(shape.block()).enumerate() {
+            block(shape, sources, seen, (sequence, first + n * shape.block()), dqueries, &mut part, scratch);
         }
-    }
+    });
     part
+}
+
+fn block(
+    shape: Shape,
+    (queries, dout): (&[f32], &[f32]),
+    seen: &Seen,
+    (sequence, first): (&Sequence<'_>, usize),
+    dqueries: &mut [&mut [f32]],
+    part: &mut Part,
+    scratch: &mut Scratch,
+) {
+    let (dim, count) = (shape.head_dim, dqueries.len());
+    let (rows, keys) = (count * shape.per_group(), seen.past + sequence.visible(first + count - 1));
+    let q = sized(&mut scratch.queries, rows * dim);
+    gather(&queries[first * shape.fused()..], shape.fused(), q, count);
+    let g = sized(&mut scratch.grads, rows * dim);
+    gather(&dout[first * shape.out()..], shape.out(), g, count);
+    let p = sized(&mut scratch.weights, rows * keys);
+    weights(shape, q, seen, keys, (sequence, first), p);
+    let dp = sized(&mut scratch.dweights, rows * keys);
+    gemm((rows, keys, dim), dp, keys, false, View::rows(g, dim), View::rows(&seen.values, dim).t(), 1.0);
+    gemm((keys, dim, rows), &mut part.values, dim, true, View::rows(p, keys).t(), View::rows(g, dim), 1.0);
+    widest(
+        #[inline(always)]
+        || {
+            for (p, dp) in p.chunks_exact(keys).zip(dp.chunks_exact_mut(keys)) {
+                let dot = lanes::dot(p, dp);
+                for (d, p) in dp.iter_mut().zip(p) {
+                    *d = p * (*d - dot);
+                }
+            }
+        },
+    );
+    let ds = View::rows(dp, keys);
+    gemm((keys, dim, rows), &mut part.keys, dim, true, ds.t(), View::rows(q, dim), shape.scale());
+    // The gradients of the output are not needed any more: their buffer takes those of the queries.
+    gemm((rows, dim, keys), g, dim, false, ds, View::rows(&seen.keys, dim), shape.scale());
+    for (target, values) in dqueries.iter_mut().zip(g.chunks_exact(rows / count * dim)) {
+        target.copy_from_slice(values);
+    }
 }

@@ -1,53 +1,49 @@
-//! Forward pass, one task a sequence and group.
+//! Forward pass: some queries of a sequence and group a task, all heads of the group in one product.
 
-use super::{QUERIES, Sequence, Shape, runs, weights};
+use super::{Scratch, Seen, Sequence, Shape, Task, gather, single, sized, split, weights};
 use crate::cpu::gemm::{View, gemm};
 use rayon::prelude::*;
 
-/// `qkv [T, fused]`, `prefix [R, key_value]` → `out [T, heads * head_dim]`.
+/// `qkv [T, fused]`, `prefix [R, key_value]` → `out [T, heads * head_dim]`. Rows outside the sequences stay as they are.
+///
+/// # Panics
+/// When two sequences share a row.
 pub fn forward(shape: Shape, qkv: &[f32], prefix: &[f32], sequences: &[Sequence<'_>], out: &mut [f32]) {
-    let (dim, width) = (shape.head_dim, shape.out());
-    let per_group = shape.heads / shape.groups;
-    let tasks: Vec<(usize, usize)> =
-        (0..sequences.len()).flat_map(|s| (0..shape.groups).map(move |g| (s, g))).collect();
-    let parts: Vec<Vec<f32>> =
-        tasks.par_iter().map(|&(s, group)| group_forward(shape, qkv, prefix, &sequences[s], group)).collect();
-    for (&(s, group), part) in tasks.iter().zip(&parts) {
-        let first = sequences[s].start;
-        for (i, row) in part.chunks_exact(per_group * dim).enumerate() {
-            let at = (first + i) * width + group * per_group * dim;
-            out[at..at + row.len()].copy_from_slice(row);
+    split(shape, out, shape.out(), sequences).into_par_iter().for_each(|Task { sequence, group, mut rows }| {
+        let sequence = &sequences[sequence];
+        if single::fits(shape, sequence) {
+            return single::forward(shape, qkv, prefix, (sequence, group), rows[0]);
         }
-    }
+        let seen = Seen::new(shape, qkv, prefix, sequence, group);
+        let span = shape.span(sequence.len);
+        let queries = &qkv[sequence.start * shape.fused() + group * shape.per_group() * shape.head_dim..];
+        rows.par_chunks_mut(span).enumerate().for_each(|(n, rows)| {
+            Scratch::with(|scratch| {
+                for (m, rows) in rows.chunks_mut(shape.block()).enumerate() {
+                    block(shape, queries, &seen, (sequence, n * span + m * shape.block()), rows, scratch);
+                }
+            });
+        });
+    });
 }
 
-fn group_forward(shape: Shape, qkv: &[f32], prefix: &[f32], sequence: &Sequence<'_>, group: usize) -> Vec<f32> {
-    let (dim, fused) = (shape.head_dim, shape.fused());
-    let per_group = shape.heads / shape.groups;
-    let runs = runs(shape, qkv, prefix, sequence, group);
-    let keys: usize = runs.iter().map(|r| r.rows).sum();
-    let mut part = vec![0.0; sequence.len * per_group * dim];
-    let mut scores = vec![0.0; sequence.len.min(QUERIES) * keys];
-    for first in (0..sequence.len).step_by(QUERIES) {
-        let rows = QUERIES.min(sequence.len - first);
-        let scores = &mut scores[..rows * keys];
-        for j in 0..per_group {
-            let at = (sequence.start + first) * fused + (group * per_group + j) * dim;
-            weights(shape, View::new(&qkv[at..], fused, 1), &runs, keys, (sequence, first), scores);
-            let mut column = 0;
-            for (n, run) in runs.iter().enumerate() {
-                gemm(
-                    (rows, dim, run.rows),
-                    &mut part[first * per_group * dim + j * dim..],
-                    per_group * dim,
-                    n > 0,
-                    View::new(&scores[column..], keys, 1),
-                    run.values(),
-                    1.0,
-                );
-                column += run.rows;
-            }
-        }
+/// Outputs `rows` of the queries `first` and following.
+fn block(
+    shape: Shape,
+    queries: &[f32],
+    seen: &Seen,
+    (sequence, first): (&Sequence<'_>, usize),
+    outputs: &mut [&mut [f32]],
+    scratch: &mut Scratch,
+) {
+    let (dim, count) = (shape.head_dim, outputs.len());
+    let (rows, keys) = (count * shape.per_group(), seen.past + sequence.visible(first + count - 1));
+    let part = sized(&mut scratch.queries, rows * dim);
+    gather(&queries[first * shape.fused()..], shape.fused(), part, count);
+    let p = sized(&mut scratch.weights, rows * keys);
+    weights(shape, part, seen, keys, (sequence, first), p);
+    gemm((rows, dim, keys), part, dim, false, View::rows(p, keys), View::rows(&seen.values, dim), 1.0);
+    for (output, values) in outputs.iter_mut().zip(part.chunks_exact(rows / count * dim)) {
+        output.copy_from_slice(values);
     }
-    part
 }

@@ -11,11 +11,17 @@
 mod backward;
 mod forward;
 pub mod scalar;
+mod seen;
+mod single;
 
 pub use backward::backward;
 pub use forward::forward;
 
-use super::gemm::View;
+use super::gemm::{View, gemm};
+use super::isa::widest;
+use super::{lanes, math};
+use seen::Seen;
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Head counts and width.
@@ -45,6 +51,10 @@ impl Shape {
         self.heads * self.head_dim
     }
 
+    fn per_group(self) -> usize {
+        self.heads / self.groups
+    }
+
     fn scale(self) -> f32 {
         1.0 / (self.head_dim as f32).sqrt()
     }
@@ -65,17 +75,24 @@ pub struct Sequence<'a> {
     pub cache: &'a [f32],
 }
 
-/// Queries whose scores are held at a time.
-const QUERIES: usize = 128;
+/// Queries of all heads of a group whose scores are held at a time: as many rows of scores as keep the products busy.
+const ROWS: usize = 256;
+/// Most queries of them: a block computes the scores of all keys that its last query sees, so fewer waste less.
+const QUERIES: usize = 64;
+/// Tasks that the groups of a long sequence make. A constant, so that sums have one order on every machine.
+const TASKS: usize = 16;
 
-/// Keys or values of one group inside some rows.
-#[derive(Clone, Copy)]
-struct Run<'a> {
-    data: &'a [f32],
-    stride: usize,
-    key: usize,
-    value: usize,
-    rows: usize,
+impl Shape {
+    /// Queries of a block.
+    fn block(self) -> usize {
+        (ROWS / self.per_group()).clamp(1, QUERIES)
+    }
+
+    /// Queries of a task: whole blocks.
+    fn span(self, len: usize) -> usize {
+        let blocks = len.div_ceil(self.block());
+        blocks.div_ceil((TASKS / self.groups).max(1)).max(1) * self.block()
+    }
 }
 
 impl Sequence<'_> {
@@ -85,78 +102,108 @@ impl Sequence<'_> {
     }
 }
 
-impl<'a> Run<'a> {
-    fn keys(&self) -> View<'a> {
-        View::new(&self.data[self.key..], self.stride, 1)
-    }
+/// Buffers of a block, kept by each thread from one block to the next.
+#[derive(Default)]
+struct Scratch {
+    /// `[rows, head_dim]`.
+    queries: Vec<f32>,
+    grads: Vec<f32>,
+    /// `[rows, keys]`.
+    weights: Vec<f32>,
+    dweights: Vec<f32>,
+}
 
-    fn values(&self) -> View<'a> {
-        View::new(&self.data[self.value..], self.stride, 1)
+impl Scratch {
+    /// Runs `work` with the buffers of this thread.
+    fn with<R>(work: impl FnOnce(&mut Self) -> R) -> R {
+        thread_local!(static KEPT: Cell<Scratch> = Cell::default());
+        let mut scratch = KEPT.take();
+        let result = work(&mut scratch);
+        KEPT.set(scratch);
+        result
     }
 }
 
-/// The rows that a sequence sees, in order: prefix, cache, its own. Empty runs are left out.
-fn runs<'a>(shape: Shape, qkv: &'a [f32], prefix: &'a [f32], sequence: &Sequence<'a>, group: usize) -> Vec<Run<'a>> {
-    let (kv, fused, dim) = (shape.key_value(), shape.fused(), shape.head_dim);
-    let past = |data: &'a [f32]| Run {
-        data,
-        stride: kv,
-        key: group * dim,
-        value: (shape.groups + group) * dim,
-        rows: data.len() / kv,
-    };
-    let own = Run {
-        data: &qkv[sequence.start * fused..(sequence.start + sequence.len) * fused],
-        stride: fused,
-        key: (shape.heads + group) * dim,
-        value: (shape.heads + shape.groups + group) * dim,
-        rows: sequence.len,
-    };
-    let prefix = &prefix[sequence.prefix.start * kv..sequence.prefix.end * kv];
-    [past(prefix), past(sequence.cache), own].into_iter().filter(|run| run.rows > 0).collect()
+/// The first `len` values of a buffer, whatever they are.
+fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+/// `count` pieces of equal width, one every `stride` values, one after the other.
+fn gather(source: &[f32], stride: usize, target: &mut [f32], count: usize) {
+    let width = target.len() / count;
+    for (target, source) in target.chunks_exact_mut(width).zip(source.chunks(stride)) {
+        target.copy_from_slice(&source[..width]);
+    }
 }
 
 /// Softmax of the first `visible` values of a row; the others become 0.
+#[inline(always)]
 fn softmax(row: &mut [f32], visible: usize) {
     let (seen, hidden) = row.split_at_mut(visible);
-    let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
+    let max = lanes::max(seen);
     for v in seen.iter_mut() {
-        *v = (*v - max).exp();
-        sum += *v;
+        *v = math::exp(*v - max);
     }
-    let inverse = 1.0 / sum;
-    seen.iter_mut().for_each(|v| *v *= inverse);
+    let inverse = 1.0 / lanes::sum(seen, |v| v);
+    for v in seen.iter_mut() {
+        *v *= inverse;
+    }
     hidden.fill(0.0);
 }
 
-/// Attention weights of queries `first..first + rows` of one head of a sequence: `[rows, keys]`.
+/// Attention weights `[rows, keys]` of the queries `[rows, head_dim]` of a block, `first` the first of them: rows are query
+/// after query, head after head, over the first `keys` rows seen.
 fn weights(
     shape: Shape,
-    queries: View<'_>,
-    runs: &[Run<'_>],
+    queries: &[f32],
+    seen: &Seen,
     keys: usize,
     (sequence, first): (&Sequence<'_>, usize),
     out: &mut [f32],
 ) {
-    let rows = out.len() / keys;
-    let mut column = 0;
-    for run in runs {
-        super::gemm::gemm(
-            (rows, run.rows, shape.head_dim),
-            &mut out[column..],
-            keys,
-            false,
-            queries,
-            run.keys().t(),
-            shape.scale(),
-        );
-        column += run.rows;
+    let (rows, dim) = (out.len() / keys, shape.head_dim);
+    let k = View::rows(&seen.keys, dim).t();
+    gemm((rows, keys, dim), out, keys, false, View::rows(queries, dim), k, shape.scale());
+    widest(
+        #[inline(always)]
+        || {
+            for (i, row) in out.chunks_exact_mut(keys).enumerate() {
+                softmax(row, seen.past + sequence.visible(first + i / shape.per_group()));
+            }
+        },
+    );
+}
+
+/// Queries of one sequence and group.
+struct Task<'a> {
+    sequence: usize,
+    group: usize,
+    /// Their places in the result, `heads of the group * head_dim` values each.
+    rows: Vec<&'a mut [f32]>,
+}
+
+/// The tasks, sequence after sequence and group after group. `result` has rows of `stride`, which begin with the values of
+/// the heads.
+///
+/// # Panics
+/// When two sequences share a row.
+fn split<'a>(shape: Shape, result: &'a mut [f32], stride: usize, sequences: &[Sequence<'_>]) -> Vec<Task<'a>> {
+    let (groups, width) = (shape.groups, shape.per_group() * shape.head_dim);
+    let heads = result.chunks_exact_mut(stride).map(|row| &mut row[..shape.out()]);
+    let mut pieces: Vec<Option<&mut [f32]>> = heads.flat_map(|row| row.chunks_exact_mut(width)).map(Some).collect();
+    let mut tasks = Vec::with_capacity(sequences.len() * groups);
+    for (s, sequence) in sequences.iter().enumerate() {
+        for group in 0..groups {
+            let rows = sequence.start..sequence.start + sequence.len;
+            let take = |row: usize| pieces[row * groups + group].take().expect("sequences share no row");
+            tasks.push(Task { sequence: s, group, rows: rows.map(take).collect() });
+        }
     }
-    let past = keys - sequence.len;
-    for (i, row) in out.chunks_exact_mut(keys).enumerate() {
-        softmax(row, past + sequence.visible(first + i));
-    }
+    tasks
 }
 
 #[cfg(test)]

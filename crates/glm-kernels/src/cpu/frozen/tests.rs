@@ -32,7 +32,7 @@ impl Forms {
             halves: values.iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
             brains: values.iter().map(|v| bf16::from_f32(*v).to_le_bytes()).collect(),
             integers: bytes(rows * cols),
-            group_scales: wave(rows * cols / 32, 0.6).iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+            group_scales: wave(rows * cols / 8, 0.6).iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
             row_scales: wave(rows, 0.3),
         }
     }
@@ -51,7 +51,7 @@ impl Forms {
         if cols.is_multiple_of(2) {
             all.push(scaled(Values::Int4(packed)));
         }
-        for group in [32, 64].into_iter().filter(|group| cols.is_multiple_of(*group)) {
+        for group in [8, 32, 64, 256].into_iter().filter(|group| cols.is_multiple_of(*group)) {
             all.push(plain(Values::Int4Group { packed, scales: &self.group_scales, group }));
         }
         all
@@ -77,6 +77,12 @@ fn close(found: &[f32], expected: &[f32], scale: f32) -> Result<(), TestCaseErro
     }
     Ok(())
 }
+
+/// Most rows of activations with which weights that are not bfloat16 are not rounded to it.
+#[cfg(target_arch = "x86_64")]
+const MOST_EXACT: usize = super::bf16::vector::MOST_TOKENS;
+#[cfg(not(target_arch = "x86_64"))]
+const MOST_EXACT: usize = 0;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
@@ -128,8 +134,11 @@ proptest! {
         for matrix in forms.all() {
             let mut values = vec![0.0; rows * cols];
             matrix.unpack(0..rows, 0..cols, &mut values);
-            let values: Vec<_> = rounded(&values).iter().map(|v| v.to_le_bytes()).collect();
-            let twin = Matrix { values: Values::F32(&values), ..matrix };
+            let bytes = |values: &[f32]| values.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>();
+            let (values, rounded_values) = (bytes(&values), bytes(&rounded(&values)));
+            let rounding_twin = Matrix { values: Values::F32(&rounded_values), ..matrix };
+            let exact_twin = Matrix { values: Values::F32(&values), ..matrix };
+            let twin = if tokens > MOST_EXACT { rounding_twin } else { exact_twin };
             let (mut y, mut expected) = (vec![9.0; tokens * rows], vec![0.0; tokens * rows]);
             matmul(&matrix, Compute::Bf16, &x, Some(&bias), &mut y);
             scalar::matmul(&twin, &x, &mut expected);
@@ -140,8 +149,62 @@ proptest! {
             let scaled: Vec<f32> = dy.iter().zip(scales.iter().cycle()).map(|(d, s)| d * s).collect();
             let (mut dx, mut expected) = (vec![9.0; tokens * cols], vec![0.0; tokens * cols]);
             input_gradient(&matrix, Compute::Bf16, &dy, &mut dx);
-            scalar::input_gradient(&Matrix { row_scales: None, ..twin }, &rounded(&scaled), &mut expected);
+            scalar::input_gradient(&Matrix { row_scales: None, ..rounding_twin }, &rounded(&scaled), &mut expected);
             close(&dx, &expected, 128.0)?;
+        }
+    }
+}
+
+/// Sizes of real layers, with and without remainders.
+const LONG: [(usize, usize); 4] = [(77, 4097), (51, 4098), (49, 2720), (13, 13696 + 64)];
+
+/// Against sums in f64: what is left is the rounding of sums in f32, relative to the sum of sizes.
+#[test]
+fn long_products_of_few_rows_are_as_exact_as_their_sums() {
+    for (rows, cols) in LONG {
+        let forms = Forms::new(rows, cols);
+        let bias = wave(rows, 0.9);
+        for (matrix, tokens) in forms.all().into_iter().flat_map(|matrix| (1..=8).map(move |tokens| (matrix, tokens))) {
+            let x = rounded(&wave(tokens * cols, 0.5));
+            let mut y = vec![9.0; tokens * rows];
+            matmul(&matrix, Compute::Bf16, &x, Some(&bias), &mut y);
+            let mut weights = vec![0.0; cols];
+            for row in 0..rows {
+                matrix.row(row, &mut weights);
+                for (x, y) in x.chunks(cols).zip(y.chunks(rows)) {
+                    let products = || x.iter().zip(&weights).map(|(x, w)| f64::from(*x) * f64::from(*w));
+                    let (expected, size) = (products().sum::<f64>(), products().map(f64::abs).sum::<f64>());
+                    let error = (f64::from(y[row]) - expected - f64::from(bias[row])).abs();
+                    let form = std::mem::discriminant(&matrix.values);
+                    assert!(error <= 1e-6 * (1.0 + size), "{form:?} [{rows}, {cols}] T {tokens}: {error} of {size}");
+                }
+            }
+        }
+    }
+}
+
+/// A row of activations gives the same bits alone, beside others, and with any number of threads.
+#[test]
+fn products_of_few_rows_do_not_depend_on_their_neighbours() {
+    if !Compute::Bf16.available() {
+        return;
+    }
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    for (rows, cols) in LONG {
+        let forms = Forms::new(rows, cols);
+        let (x, bias) = (wave(MOST_EXACT * cols, 0.5), wave(rows, 0.9));
+        for matrix in forms.all() {
+            let product = |x: &[f32], threads: usize| {
+                let mut y = vec![9.0; x.len() / cols * rows];
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
+                pool.install(|| matmul(&matrix, Compute::Bf16, x, Some(&bias), &mut y));
+                bits(&y)
+            };
+            let alone: Vec<u32> = x.chunks(cols).flat_map(|x| product(x, 1)).collect();
+            for tokens in 2..=MOST_EXACT {
+                let together = product(&x[..tokens * cols], 1 + tokens % 3);
+                assert!(together == alone[..tokens * rows], "[{rows}, {cols}] T {tokens}");
+            }
         }
     }
 }

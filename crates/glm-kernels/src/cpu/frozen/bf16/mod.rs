@@ -3,12 +3,14 @@
 //!
 //! The activations are rounded to bfloat16, the weights too where they are not integers; row scales are applied in f32. So
 //! each product has a relative error of at most 2⁻⁸ (INT4, INT8, bf16: one rounding of 2⁻⁹) before the sum. Every element
-//! of a result is summed by one thread in one order: results do not depend on the number of threads.
+//! of a result is summed by one thread in one order: results do not depend on the number of threads. Products of few
+//! rows take another way, in which less is rounded: see [`vector`].
 
 mod left;
 mod panel;
 mod rows;
 mod tile;
+pub(super) mod vector;
 
 use super::{Destination, Matrix};
 use left::{Left, Part};
@@ -47,6 +49,9 @@ pub fn available() -> bool {
 
 /// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right. `split`: `x` is taken as the sum of two bfloat16.
 pub(super) fn matmul(matrix: &Matrix<'_>, split: bool, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    if !split && vector::suits(matrix, x.len() / matrix.cols) {
+        return vector::matmul(matrix, x, bias, y);
+    }
     let left = |part| Left::new(x, matrix.cols, None, part);
     let nearest = left(Part::Nearest);
     let scales = (matrix.row_scales, bias);

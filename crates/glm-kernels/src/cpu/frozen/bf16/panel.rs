@@ -26,7 +26,9 @@ pub(super) enum Along {
 /// # Safety
 /// The machine has AVX-512 F, BW, VL, VBMI and BF16.
 pub(super) unsafe fn fill(matrix: &Matrix<'_>, along: Along, lanes: Range<usize>, sum: Range<usize>, out: &mut [u32]) {
-    let whole = lanes.len() == LANES && sum.len().is_multiple_of(32) && matrix.cols.is_multiple_of(32);
+    // 32 columns are taken with one factor.
+    let group = !matches!(matrix.values, Values::Int4Group { group, .. } if !group.is_multiple_of(32));
+    let whole = lanes.len() == LANES && sum.len().is_multiple_of(32) && matrix.cols.is_multiple_of(32) && group;
     if !whole {
         return plain(matrix, along, lanes, sum, out);
     }

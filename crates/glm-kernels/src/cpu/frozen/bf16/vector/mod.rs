@@ -1,0 +1,81 @@
+#![allow(unsafe_code)]
+//! Products of a few rows of activations, as in decoding: every row of the matrix is read once, from front to back, and
+//! multiplied with all of them. Memory sets the pace, so there is no copy of the weights.
+//!
+//! The activations are rounded to bfloat16 for INT4, INT8 and bfloat16 weights and stay in f32 for the others, which are not
+//! rounded either; sums and the factors of groups are in f32. An element is summed in an order that depends on the number of
+//! columns alone: it has the same bits whatever is computed beside it.
+
+mod activations;
+mod form;
+mod group;
+mod kernel;
+
+use super::super::{Destination, Matrix, Values};
+use activations::Activations;
+use form::{Bf16, F16, F32, Form, Int4, Int8};
+use group::Int4Group;
+use kernel::Weights;
+use rayon::prelude::*;
+
+/// Most rows of activations for which this is faster than panels.
+pub(in crate::cpu::frozen) const MOST_TOKENS: usize = 8;
+
+/// Bytes of the matrix that a task reads, about.
+const TASK: usize = 128 << 10;
+
+/// Whether [`matmul`] can and should be used.
+pub(super) fn suits(matrix: &Matrix<'_>, tokens: usize) -> bool {
+    let form = match matrix.values {
+        Values::F32(_) | Values::F16(_) | Values::Bf16(_) | Values::Int8(_) => true,
+        Values::Int4(_) => matrix.cols.is_multiple_of(2),
+        Values::Int4Group { group, .. } => Int4Group::suits(group) && matrix.cols.is_multiple_of(group),
+    };
+    form && (1..=MOST_TOKENS).contains(&tokens)
+}
+
+/// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right and [`suits`] is true.
+pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    match matrix.values {
+        Values::F32(values) => product(F32, matrix, values.as_flattened(), x, bias, y),
+        Values::F16(values) => product(F16, matrix, values.as_flattened(), x, bias, y),
+        Values::Bf16(values) => product(Bf16, matrix, values.as_flattened(), x, bias, y),
+        Values::Int8(values) => product(Int8, matrix, values, x, bias, y),
+        Values::Int4(packed) => product(Int4, matrix, packed, x, bias, y),
+        Values::Int4Group { packed, scales, group } => {
+            product(Int4Group::new(scales, matrix, group), matrix, packed, x, bias, y);
+        }
+    }
+}
+
+/// Tasks take neighbouring rows of the matrix.
+fn product<F: Form>(form: F, matrix: &Matrix<'_>, bytes: &[u8], x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    let Matrix { rows, cols, row_scales, .. } = *matrix;
+    let tokens = x.len() / cols;
+    assert!(super::available() && suits(matrix, tokens), "vector product: not for this machine or matrix");
+    let row_bytes = cols * 64 / F::COLS;
+    assert!(bytes.len() >= rows * row_bytes, "vector product: the matrix is too short");
+    assert!(row_scales.is_none_or(|scales| scales.len() >= rows), "vector product: too few scales");
+    // SAFETY: the machine has the sets (asserted above).
+    let x = unsafe { Activations::new::<F>(x, cols) };
+    let weights = Weights { form, bytes, row_bytes };
+    let of_task = (TASK / row_bytes).max(1).next_multiple_of(kernel::ROWS);
+    let target = Destination(y.as_mut_ptr());
+    // Tasks one by one, since a thread may be slower than the others; those of a thread are mostly neighbours.
+    (0..rows.div_ceil(of_task)).into_par_iter().with_max_len(1).for_each(|task| {
+        let write = |row: usize, token: usize, sum: f32| {
+            let mut v = sum - x.excess(token);
+            if let Some(scales) = row_scales {
+                v *= scales[row];
+            }
+            if let Some(bias) = bias {
+                v += bias[row];
+            }
+            // SAFETY: this task alone writes the columns of its rows of the result, `[T, rows]`, which outlives the loop.
+            unsafe { target.at(token * rows + row).write(v) };
+        };
+        let range = task * of_task..((task + 1) * of_task).min(rows);
+        // SAFETY: the machine has the sets; the rows lie inside the matrix (both asserted above).
+        unsafe { kernel::rows(&weights, range, &x, write) };
+    });
+}

@@ -1,0 +1,130 @@
+#![allow(unsafe_code)]
+//! The official symmetric quantization of a row in half precision: `q = round(half(w / scale))`, half to even, with one scale a
+//! row. The byte layout is that of [`super::unpack`].
+
+use half::f16;
+
+/// Largest magnitude of a row, as the bits of a half; 0x7c00 or more when a value is not finite.
+pub fn largest_magnitude(row: &[[u8; 2]]) -> u16 {
+    // Halves without their sign are ordered as integers are.
+    row.iter().map(|v| (u16::from_le_bytes(*v) & 0x7fff) as i16).fold(0, i16::max) as u16
+}
+
+/// Two values a byte, the even column in the high half: `out[row.len() / 2]`. `scale` is not 0, no quotient is above 7.
+pub fn int4(row: &[[u8; 2]], scale: f16, out: &mut [u8]) {
+    assert_eq!(row.len(), out.len() * 2, "int4: two values a byte");
+    let done = whole_vectors(row, scale, out, 2);
+    for (byte, pair) in out.iter_mut().zip(row.chunks_exact(2)).skip(done / 2) {
+        *byte = (quotient(pair[0], scale) as u8) << 4 | (quotient(pair[1], scale) as u8 & 15);
+    }
+}
+
+/// One value a byte: `out[row.len()]`. `scale` is not 0.
+pub fn int8(row: &[[u8; 2]], scale: f16, out: &mut [u8]) {
+    assert_eq!(row.len(), out.len(), "int8: one value a byte");
+    let done = whole_vectors(row, scale, out, 1);
+    for (byte, value) in out.iter_mut().zip(row).skip(done) {
+        *byte = quotient(*value, scale) as u8;
+    }
+}
+
+/// The reference: one value.
+fn quotient(value: [u8; 2], scale: f16) -> i8 {
+    f16::from_f32(f16::from_le_bytes(value).to_f32() / scale.to_f32()).to_f32().round_ties_even() as i8
+}
+
+/// Quantizes as many values as fill whole vectors, where the machine has them, and says how many.
+fn whole_vectors(row: &[[u8; 2]], scale: f16, out: &mut [u8], values_a_byte: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if super::isa::isa() == super::isa::Isa::Avx512 {
+        // SAFETY: `isa()` names the set only when the machine has it; lengths are asserted by the callers.
+        return unsafe { x86::quantize(row, scale.to_f32(), out, values_a_byte) };
+    }
+    let _ = (row, scale, out, values_a_byte);
+    0
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m256i, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_storeu_si128, _mm256_and_si256,
+        _mm256_cvtepi16_epi8, _mm256_loadu_si256, _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi16,
+        _mm256_slli_epi16, _mm256_srli_epi16, _mm256_storeu_si256, _mm512_cvtepi32_epi8, _mm512_cvtph_ps,
+        _mm512_cvtps_epi32, _mm512_cvtps_ph, _mm512_div_ps, _mm512_set1_ps,
+    };
+
+    /// 32 values at a time; the number of values that were quantized.
+    ///
+    /// # Safety
+    /// The machine has AVX-512 F, BW and VL; `out` has a byte for every `values_a_byte` (1 or 2) values.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub unsafe fn quantize(row: &[[u8; 2]], scale: f32, out: &mut [u8], values_a_byte: usize) -> usize {
+        let scale = _mm512_set1_ps(scale);
+        let whole = row.len() / 32 * 32;
+        for start in (0..whole).step_by(32) {
+            let sixteen = |offset: usize| {
+                // SAFETY: 16 values from `start + offset` on are inside the row.
+                let halves = unsafe { _mm256_loadu_si256(row.as_ptr().add(start + offset).cast::<__m256i>()) };
+                let quotient = _mm512_div_ps(_mm512_cvtph_ps(halves), scale);
+                let half = _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(quotient);
+                // Rounds half to even, as the machine is set.
+                let integers: __m512i = _mm512_cvtps_epi32(_mm512_cvtph_ps(half));
+                _mm512_cvtepi32_epi8(integers)
+            };
+            let bytes = _mm256_set_m128i(sixteen(16), sixteen(0));
+            // SAFETY: `out` has 32 bytes from `start` on, or 16 from `start / 2` on.
+            unsafe {
+                if values_a_byte == 1 {
+                    _mm256_storeu_si256(out.as_mut_ptr().add(start).cast(), bytes);
+                } else {
+                    let even = _mm256_and_si256(_mm256_slli_epi16::<4>(bytes), _mm256_set1_epi16(0xf0));
+                    let odd = _mm256_and_si256(_mm256_srli_epi16::<8>(bytes), _mm256_set1_epi16(0x0f));
+                    let packed = _mm256_cvtepi16_epi8(_mm256_or_si256(even, odd));
+                    _mm_storeu_si128(out.as_mut_ptr().add(start / 2).cast(), packed);
+                }
+            }
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_row_equals_the_reference(values in proptest::collection::vec(-1e4f32..1e4, 0..200), small: bool) {
+            let factor = if small { 1e-7 } else { 1.0 };
+            let mut row: Vec<[u8; 2]> = values.iter().map(|v| f16::from_f32(v * factor).to_le_bytes()).collect();
+            row.truncate(row.len() / 2 * 2);
+            let largest = f16::from_bits(largest_magnitude(&row));
+            let expected = row.iter().map(|v| f16::from_le_bytes(*v).to_f32().abs()).fold(0.0, f32::max);
+            prop_assert_eq!(largest.to_f32(), expected);
+            for (most, values_a_byte) in [(7.0, 2), (127.0, 1)] {
+                let scale = f16::from_f32(largest.to_f32() / most);
+                if scale == f16::ZERO {
+                    continue;
+                }
+                let mut found = vec![0; row.len() / values_a_byte];
+                let integers: Vec<i8> = row.iter().map(|v| quotient(*v, scale)).collect();
+                let expected: Vec<u8> = if values_a_byte == 2 {
+                    int4(&row, scale, &mut found);
+                    integers.chunks(2).map(|p| (p[0] as u8) << 4 | (p[1] as u8 & 15)).collect()
+                } else {
+                    int8(&row, scale, &mut found);
+                    integers.iter().map(|i| *i as u8).collect()
+                };
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_seen() {
+        for bad in [f16::NAN, f16::INFINITY, f16::NEG_INFINITY] {
+            assert!(largest_magnitude(&[f16::ONE.to_le_bytes(), bad.to_le_bytes()]) >= 0x7c00);
+        }
+    }
+}
