@@ -13,7 +13,9 @@ use std::process::ExitCode;
 use args::usage::Remark;
 use args::{Stop, Verb};
 use config::tools::{DataCheckSettings, DataConvertSettings, ExportSettings, VerifySettings};
-use config::{ChatSettings, DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
+use config::{
+    BenchSettings, ChatSettings, DemoBaseSettings, DemoSettings, DoctorSettings, PathSettings, RandomBaseSettings,
+};
 
 fn main() -> ExitCode {
     let verb = match args::parse(std::env::args_os()) {
@@ -94,6 +96,12 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         }
         Verb::Score(path) => cmd::score::run(PathSettings { path }),
         Verb::Inspect(path) => cmd::inspect::run(PathSettings { path }),
+        Verb::Doctor(given) => cmd::doctor::run(&DoctorSettings::resolve(&given)?),
+        Verb::Bench(given) => {
+            let (settings, remarks) = BenchSettings::resolve(&given)?;
+            show(&remarks);
+            cmd::bench::run(&settings)
+        }
         Verb::Demo(given) => cmd::demo::run(DemoSettings::resolve(&given)?),
         Verb::RandomBase(given) => cmd::dev::random_base(RandomBaseSettings::resolve(&given)?),
         Verb::DemoBase(given) => cmd::dev::demo_base(DemoBaseSettings::resolve(&given)?),

@@ -143,11 +143,16 @@ fn export() {
 }
 
 #[test]
+fn speed() {
+    run_page("speed.md");
+}
+
+#[test]
 fn every_page_is_run() {
     let mut pages: Vec<String> = std::fs::read_dir(guide())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     pages.sort();
-    assert_eq!(pages, ["chat-data.md", "evaluate.md", "export.md", "tune.md"], "add a test for each page");
+    assert_eq!(pages, ["chat-data.md", "evaluate.md", "export.md", "speed.md", "tune.md"], "add a test for each page");
 }

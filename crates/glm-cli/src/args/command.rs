@@ -7,6 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::keys::{Key, KeySet, Status};
+use super::machine::{BenchKeys, DoctorKeys};
 use super::sources::{Given, Source};
 use super::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use super::usage::UsageError;
@@ -77,6 +78,14 @@ pub fn command() -> Command {
             "PATH",
             "Folder or file",
         ))
+        .subcommand(verb::<DoctorKeys>(
+            "doctor",
+            "Say what this machine has, what is chosen, and what would make it faster",
+        ))
+        .subcommand(
+            verb::<BenchKeys>("bench", "Measure where the time goes, beside what this machine reaches at its best")
+                .after_help(super::examples::BENCH),
+        )
         .subcommand(verb::<DemoKeys>("demo", "Fine-tune a tiny model that is built in, and show the difference"))
         .subcommand(
             Command::new("dev")

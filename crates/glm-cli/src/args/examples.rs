@@ -45,6 +45,15 @@ pub const RANDOM_BASE: &str = "\
 Example (the true widths of ChatGLM2-6B, two layers):
   glmtune dev random-base --variant chatglm2 --layers 2 --tokenizer tokenizer.model --out random-chatglm2";
 
+/// Of `bench`.
+pub const BENCH: &str =
+    "Without a base, kernels run at the sizes of ChatGLM2-6B, and the rest on the tiny base of the demo.
+
+Examples:
+  glmtune bench
+  glmtune bench --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4 --pre_seq_len 128
+  glmtune bench --model_name_or_path THUDM/chatglm2-6b --parts decoding --blocks 28 --json";
+
 /// Of `plan`.
 pub const PLAN: &str = "Examples:
   glmtune plan --model_name_or_path THUDM/chatglm2-6b --train_file train.json --pre_seq_len 128 --quantization_bit 4 --max_steps 3000

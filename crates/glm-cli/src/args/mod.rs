@@ -6,6 +6,7 @@ mod examples;
 mod file;
 pub mod keys;
 mod legacy;
+pub mod machine;
 pub mod method;
 pub mod model;
 mod peers;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use keys::KeySet;
+use machine::{BenchKeys, DoctorKeys};
 use sources::Given;
 use tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use usage::UsageError;
@@ -63,6 +65,10 @@ pub enum Verb {
     Score(PathBuf),
     /// `inspect PATH`.
     Inspect(PathBuf),
+    /// `doctor`.
+    Doctor(Given<DoctorKeys>),
+    /// `bench`.
+    Bench(Box<Given<BenchKeys>>),
     /// `demo`.
     Demo(Given<DemoKeys>),
     /// `dev random-base`.
@@ -117,6 +123,8 @@ fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
         Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, NO_FILE)?))),
         Some(("score", matches)) => Ok(Verb::Score(required_path(matches))),
         Some(("inspect", matches)) => Ok(Verb::Inspect(required_path(matches))),
+        Some(("doctor", matches)) => Ok(Verb::Doctor(keys(matches, NO_FILE)?)),
+        Some(("bench", matches)) => Ok(Verb::Bench(Box::new(keys(matches, NO_FILE)?))),
         Some(("demo", matches)) => Ok(Verb::Demo(keys(matches, NO_FILE)?)),
         Some(("dev", matches)) => verb(matches.subcommand()),
         Some(("random-base", matches)) => Ok(Verb::RandomBase(keys(matches, NO_FILE)?)),

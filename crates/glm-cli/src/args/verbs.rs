@@ -160,6 +160,7 @@ mod tests {
 
     use super::*;
     use crate::args::keys::{KeySet, Status};
+    use crate::args::machine::{BenchKeys, DoctorKeys};
 
     fn names_are_unique_and_settable<K: KeySet>() {
         let mut seen = BTreeSet::new();
@@ -187,6 +188,8 @@ mod tests {
     fn tables_are_sound() {
         names_are_unique_and_settable::<TrainKeys>();
         names_are_unique_and_settable::<ChatKeys>();
+        names_are_unique_and_settable::<DoctorKeys>();
+        names_are_unique_and_settable::<BenchKeys>();
         names_are_unique_and_settable::<DemoKeys>();
         names_are_unique_and_settable::<DemoBaseKeys>();
         names_are_unique_and_settable::<RandomBaseKeys>();

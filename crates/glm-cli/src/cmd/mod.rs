@@ -1,9 +1,11 @@
 //! The verbs, one file each, and what they share.
 
+pub mod bench;
 pub mod chat;
 pub mod data;
 pub mod demo;
 pub mod dev;
+pub mod doctor;
 pub mod export;
 pub mod inspect;
 pub mod plan;
@@ -16,6 +18,8 @@ pub mod base;
 pub mod checkpoint;
 pub mod language;
 mod not_base;
+mod output;
+mod peaks;
 pub mod predict;
 pub mod progress;
 pub mod signals;

@@ -77,6 +77,14 @@ impl From<ComputeConfig> for Compute {
 }
 
 impl ComputeConfig {
+    /// Name as `--compute` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
     fn new<K: KeySet>(given: &Given<K>, asked: ComputeIn) -> Result<Self, UsageError> {
         match asked {
             ComputeIn::F32 => Ok(Self::F32),
@@ -144,10 +152,7 @@ impl BaseConfig {
             Some(Quantization::Int4) => "INT4".into(),
             Some(Quantization::Int4Grouped { group }) => format!("INT4 in groups of {group}"),
         };
-        let compute = match self.compute {
-            ComputeConfig::F32 => "f32",
-            ComputeConfig::Bf16 => "bf16",
-        };
+        let compute = self.compute.name();
         format!("{} held in {held}, products in {compute}", self.path.display())
     }
 }

@@ -5,6 +5,7 @@ pub mod advice;
 pub mod base;
 mod chat;
 pub mod dev;
+mod machine;
 mod method;
 pub mod origin;
 mod outputs;
@@ -18,6 +19,7 @@ pub mod tools;
 
 pub use chat::ChatSettings;
 pub use dev::{DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
+pub use machine::{BenchSettings, DoctorSettings};
 pub use plan::resolve_plan;
 pub use resolve::resolve;
 pub use run::RunConfig;

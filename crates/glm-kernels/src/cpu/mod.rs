@@ -8,6 +8,7 @@ pub mod gemm;
 pub mod isa;
 mod lanes;
 pub mod layer_norm;
+pub mod machine;
 mod math;
 pub mod quantize;
 pub mod rms_norm;

@@ -1,7 +1,9 @@
 //! Memory of the machine and of this process.
 
+mod machine;
 mod predict;
 
+pub use machine::{Machine, machine};
 pub use predict::{Prediction, Workload, predict};
 
 use glm_model::GlmConfig;

@@ -1,5 +1,9 @@
 //! How long a micro batch takes on this machine, told from the first blocks of a base alone.
 
+mod head;
+
+pub use head::head_time;
+
 use crate::TrainConfig;
 use crate::adapter::Adapter;
 use crate::clip::clip_grad_norm;
@@ -30,6 +34,19 @@ impl StepTime {
         let trained = blocks.saturating_sub(frozen);
         self.fixed + self.block * trained as f64 + self.frozen_block * frozen.min(blocks) as f64
     }
+}
+
+/// The shortest of several runs, after a first one that only warms caches, in seconds.
+fn shortest(mut run: impl FnMut() -> Result<()>) -> Result<f64> {
+    let mut shortest = f64::INFINITY;
+    for number in 0..=RUNS {
+        let began = Instant::now();
+        run()?;
+        if number > 0 {
+            shortest = shortest.min(began.elapsed().as_secs_f64());
+        }
+    }
+    Ok(shortest)
 }
 
 /// Times the same micro batch through a short network and longer ones: the difference is the time of the additional blocks.
@@ -73,33 +90,21 @@ pub fn update_time(config: &TrainConfig, trainable: u64) -> Result<f64> {
     let mut value = vec![0.0f32; count];
     let mut grad = vec![1e-3f32; count];
     let mut optimizer = AdamW::new(AdamWConfig::from(config), [("timed", count)]);
-    let mut shortest = f64::INFINITY;
-    for run in 0..=RUNS {
-        let began = Instant::now();
+    let seconds = shortest(|| {
         clip_grad_norm(&mut [("timed", grad.as_mut_slice())], config.max_grad_norm)
             .map_err(|bad| candle_core::Error::Msg(bad.to_string()))?;
         let mut param = [ParamSlice { name: "timed", value: &mut value, grad: &grad, decay: true }];
         optimizer.step(1e-3, &mut param).map_err(|error| candle_core::Error::Msg(error.to_string()))?;
-        if run > 0 {
-            shortest = shortest.min(began.elapsed().as_secs_f64());
-        }
-    }
-    Ok(shortest / count as f64)
+        Ok(())
+    })?;
+    Ok(seconds / count as f64)
 }
 
 fn seconds((network, adapter): (&Network, &Adapter), batch: &Batch, recompute: bool) -> Result<f64> {
     let kept_blocks = if recompute { 0 } else { network.blocks().len() };
     let options = StepOptions { kept_blocks, scale: 1.0, step: 1 };
     let mut gradients = Gradients::zeros(adapter.parameters(network));
-    let mut shortest = f64::INFINITY;
-    for run in 0..=RUNS {
-        let began = Instant::now();
-        accumulate(network, adapter, batch, options, &mut Rng::new(0), &mut gradients)?;
-        if run > 0 {
-            shortest = shortest.min(began.elapsed().as_secs_f64());
-        }
-    }
-    Ok(shortest)
+    shortest(|| accumulate(network, adapter, batch, options, &mut Rng::new(0), &mut gradients).map(drop))
 }
 
 #[cfg(test)]
