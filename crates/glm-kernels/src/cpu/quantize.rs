@@ -49,8 +49,8 @@ mod x86 {
     use std::arch::x86_64::{
         __m256i, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_storeu_si128, _mm256_and_si256,
         _mm256_cvtepi16_epi8, _mm256_loadu_si256, _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi16,
-        _mm256_slli_epi16, _mm256_srli_epi16, _mm256_storeu_si256, _mm512_cvtepi32_epi8, _mm512_cvtph_ps,
-        _mm512_cvtps_epi32, _mm512_cvtps_ph, _mm512_div_ps, _mm512_set1_ps,
+        _mm256_slli_epi16, _mm256_srli_epi16, _mm256_storeu_si256, _mm512_cvtph_ps, _mm512_cvtps_epi32,
+        _mm512_cvtps_ph, _mm512_cvtsepi32_epi8, _mm512_div_ps, _mm512_set1_ps,
     };
 
     /// 32 values at a time; the number of values that were quantized.
@@ -69,7 +69,7 @@ mod x86 {
                 let half = _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(quotient);
                 // Rounds half to even, as the machine is set.
                 let integers: __m512i = _mm512_cvtps_epi32(_mm512_cvtph_ps(half));
-                _mm512_cvtepi32_epi8(integers)
+                _mm512_cvtsepi32_epi8(integers)
             };
             let bytes = _mm256_set_m128i(sixteen(16), sixteen(0));
             // SAFETY: `out` has 32 bytes from `start` on, or 16 from `start / 2` on.
@@ -118,6 +118,24 @@ mod tests {
                 };
                 prop_assert_eq!(found, expected);
             }
+        }
+    }
+
+    /// Of the smallest halves so few bits are left that a quotient may be one more than the largest integer.
+    #[test]
+    fn quotients_of_the_smallest_scales_do_not_wrap() {
+        let mut row = vec![[0; 2]; 64];
+        for value in [1u16, 63, 190, 9000] {
+            row[0] = f16::from_bits(value).to_le_bytes();
+            row[40] = f16::from_bits(value | 0x8000).to_le_bytes();
+            let scale = f16::from_f32(f16::from_bits(value).to_f32() / 127.0);
+            if scale == f16::ZERO {
+                continue;
+            }
+            let mut found = vec![0; 64];
+            int8(&row, scale, &mut found);
+            assert_eq!(found, row.iter().map(|v| quotient(*v, scale) as u8).collect::<Vec<_>>());
+            assert!(found[0] as i8 > 100, "{value}: {}", found[0] as i8);
         }
     }
 
