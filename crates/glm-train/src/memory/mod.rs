@@ -48,3 +48,13 @@ pub fn block_activations(config: &GlmConfig, tokens: usize) -> u64 {
     let width = 7 * config.hidden_size + 3 * config.fused_width() + attention + inner;
     (width * tokens * 4) as u64
 }
+
+/// As [`block_activations`], of the last block, which computes behind its attention only the rows of `targets`.
+pub fn last_block_activations(config: &GlmConfig, tokens: usize, targets: usize) -> u64 {
+    let attention = config.num_attention_heads * config.head_dim;
+    let inner = config.ffn_hidden_size + config.knobs.activation.width_before(config.ffn_hidden_size);
+    // Input, norm and attention of all rows; the rows that are taken of them, and what follows.
+    let before = 2 * config.hidden_size + 3 * config.fused_width() + attention;
+    let behind = 5 * config.hidden_size + 2 * config.hidden_size + attention + inner;
+    ((before * tokens + behind * targets.min(tokens)) * 4) as u64
+}

@@ -94,6 +94,11 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     let block = super::block_activations(c, work.tokens) + work.added_activations;
     let backward_blocks = work.backward_blocks.min(c.num_layers);
     let kept = work.kept_blocks.min(backward_blocks) as u64;
+    // The last blocks are kept first, and the very last is the smallest: little of it leads to the loss.
+    let share = work.targets.min(work.tokens) as u64;
+    let last = super::last_block_activations(c, work.tokens, work.targets)
+        + if work.base_trains { work.added_activations } else { work.added_activations * share / tokens.max(1) };
+    let of_kept = if kept == 0 { 0 } else { (kept - 1) * block + last };
     // A recomputed block's tape is there one at a time, and every block's backward pass holds gradients of its widest
     // rows: those of the MLP's inner layer and of its input.
     let one_block = if kept < backward_blocks as u64 { block } else { 0 };
@@ -132,8 +137,8 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
             let dense_layer = |(_, sizes, _): &(_, [usize; 2], _)| dense(None).bytes(*sizes, work.stored_bytes);
             let layer = layout::linears(c).iter().map(dense_layer).max().unwrap_or(0);
             if mapped {
-                // One matrix at a time is converted.
-                layer
+                // One matrix at a time is converted, before the output layer's pages are read.
+                layer.saturating_sub(unread)
             } else if c.knobs.tied_embeddings {
                 // The table comes first, with its pages of the file; then one matrix at a time.
                 layer.max((2 * stored).saturating_sub(layout::bytes(c, work.scheme, work.stored_bytes)))
@@ -147,7 +152,8 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
         optimizer: (2 * work.trainable + passing) * F32,
         // Expanded rows, their dropout, one leaf a block, one gradient a block, and all of them joined.
         prefix: 5 * work.prefix_values * work.rows as u64 * F32,
-        activations: kept * block + one_block + inputs + backward + scores,
-        logits: 3 * work.targets as u64 * c.vocab_size as u64 * F32 + kept * block + inputs,
+        activations: of_kept + one_block + inputs + backward + scores,
+        // Logits, their gradient, and that rounded for the product with the output layer.
+        logits: work.targets as u64 * c.vocab_size as u64 * (5 * F32 / 2) + of_kept + inputs,
     }
 }
