@@ -32,7 +32,7 @@ impl MappedPart {
         &self.file.bytes()[self.range.clone()]
     }
 
-    /// As [`Mapped::release`], of the whole part.
+    /// Tells the system that these bytes are not needed again soon. Reading them later is still right.
     pub fn release(&self) {
         self.file.release(self.range.clone());
     }
