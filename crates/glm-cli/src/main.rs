@@ -18,6 +18,7 @@ use config::{
 };
 
 fn main() -> ExitCode {
+    glm_kernels::cpu::machine::keep_freed_memory();
     let verb = match args::parse(std::env::args_os()) {
         Ok(verb) => verb,
         Err(Stop::Clap(error)) => {

@@ -115,6 +115,29 @@ fn a_checkpoint_of_another_run_is_refused() {
 }
 
 #[test]
+fn micro_batches_go_together_as_they_did_when_the_run_began() {
+    let world = World::new();
+    let run = |words: &str| world.ok(&format!("{TRAIN} {words}"));
+    run("--output_dir together");
+    run("--output_dir alone --max_tokens_per_pass 0");
+    let losses = |name: &str| {
+        let history = history(&world, name);
+        history.iter().filter_map(|entry| entry["loss"].as_f64()).collect::<Vec<_>>()
+    };
+    // The same values are dropped, so only rounding differs.
+    let (together, alone) = (losses("together"), losses("alone"));
+    assert!(together.len() == 6 && alone.len() == 6, "{together:?} {alone:?}");
+    for (a, b) in together.iter().zip(&alone) {
+        assert!((a - b).abs() < 2e-3, "{together:?} {alone:?}");
+    }
+    // A run that goes on takes what its checkpoint says, and refuses anything else.
+    let longer =
+        TRAIN.replace("--max_steps 12", "--max_steps 14") + " --output_dir alone --resume_from_checkpoint auto";
+    world.ok(&longer);
+    world.refused(&format!("{longer} --max_tokens_per_pass 256"), &["--max_tokens_per_pass was not known and is 256"]);
+}
+
+#[test]
 fn a_new_run_in_an_old_folder_neither_resumes_nor_removes_the_old_one() {
     let world = World::new();
     world.ok(&format!("{TRAIN} --output_dir run"));

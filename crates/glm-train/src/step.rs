@@ -12,11 +12,12 @@ use crate::adapter::Adapter;
 use crate::error::{Result, TrainError, rows};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use glm_data::{Batch, Rng};
+use glm_data::Batch;
 use glm_model::Network;
 use glm_model::glm::{BlockInputs, Pass};
-use glm_model::ops::{self, Dropout};
+use glm_model::ops::{self, Dropout, RowStream};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Gradients of all trainable tensors, in the order of [`Adapter::parameters`].
 #[derive(Debug, Clone, Default)]
@@ -102,17 +103,19 @@ struct Past {
 }
 
 impl Past {
-    fn new(adapter: &Adapter, segments: usize, rng: &mut Rng) -> Result<Option<Self>> {
-        let Adapter::Prefix { encoder, dropout } = adapter else { return Ok(None) };
+    fn new(adapter: &Adapter, batches: &[Batch], seeds: &[u64]) -> Result<Option<Self>> {
+        let Adapter::Prefix { encoder, dropout: rate } = adapter else { return Ok(None) };
         let (rows, sizes) = (encoder.key_values()?, encoder.config());
         let detached = rows.detach();
         let leaf = |i: usize| Ok(Var::from_tensor(&encoder.layer(&detached, i)?)?);
         let leaves = (0..sizes.num_layers).map(leaf).collect::<Result<_>>()?;
-        let own = |_| Dropout { rate: *dropout, seed: rng.next_u64() };
-        let dropout = (*dropout > 0.0).then(|| (0..sizes.num_layers).map(own).collect());
         let length = sizes.pre_seq_len;
+        let segments = batches.iter().map(|batch| batch.segments.len());
+        let streams = streams(segments.clone().map(|count| count * length), seeds);
+        let of_block = |i: usize| Dropout { rate: *rate, place: i as u64, rows: Arc::clone(&streams) };
+        let dropout = (*rate > 0.0).then(|| (0..sizes.num_layers).map(of_block).collect::<Vec<_>>());
         let range = |i: usize| if dropout.is_some() { i * length..(i + 1) * length } else { 0..length };
-        Ok(Some(Self { rows, leaves, ranges: (0..segments).map(range).collect(), dropout }))
+        Ok(Some(Self { rows, leaves, ranges: (0..segments.sum()).map(range).collect(), dropout }))
     }
 
     /// The rows of a block, on the tape of its leaf.
@@ -121,12 +124,17 @@ impl Past {
         let Some(dropout) = &self.dropout else { return Ok(leaf.clone()) };
         let ((length, width), segments) = (leaf.dims2()?, self.ranges.len());
         let own = leaf.unsqueeze(0)?.broadcast_as((segments, length, width))?.reshape((segments * length, width))?;
-        Ok(ops::dropout(&own, dropout[i])?)
+        Ok(ops::dropout(&own, &dropout[i])?)
     }
 }
 
+/// Sources of random numbers for so many rows of each micro batch.
+fn streams(rows: impl Iterator<Item = usize>, seeds: &[u64]) -> Arc<[RowStream]> {
+    rows.zip(seeds).flat_map(|(rows, seed)| (0..rows as u64).map(|row| (*seed, row))).collect()
+}
+
 /// Adds the gradients of some micro batches, which go through the network together, to `gradients` and returns their
-/// losses.
+/// losses. `seeds`, one a batch, decide what dropout drops.
 ///
 /// # Errors
 /// When a batch has no target, a loss is not finite (nothing is added then), or shapes do not fit.
@@ -135,16 +143,22 @@ pub fn accumulate(
     adapter: &Adapter,
     batches: &[Batch],
     options: StepOptions,
-    rng: &mut Rng,
+    seeds: &[u64],
     gradients: &mut Gradients,
 ) -> Result<Vec<Loss>> {
     let parameters = adapter.parameters(network);
+    if seeds.len() != batches.len() {
+        return Err(candle_core::Error::Msg(format!("{} seeds for {} batches", seeds.len(), batches.len())).into());
+    }
     let batch = &Batch::join(batches);
     let targets = Targets::new(&batch.supervised())?;
     let counts = target_counts(batches, options.step)?;
-    let past = Past::new(adapter, batch.segments.len(), rng)?;
+    let past = Past::new(adapter, batches, seeds)?;
     let deltas = match adapter {
-        Adapter::Lora(adapter) => adapter.training_deltas(rng),
+        Adapter::Lora(adapter) => {
+            let rows = streams(batches.iter().map(Batch::len), seeds);
+            adapter.training_deltas(&rows, &targets.at)
+        }
         Adapter::Prefix { .. } | Adapter::Full => Vec::new(),
     };
     let pass = Pass::new(network.config(), batch, past.as_ref().map_or(&[], |p| &p.ranges));
@@ -242,7 +256,7 @@ pub fn evaluate(network: &Network, past: &glm_model::AdapterInputs, batch: &Batc
     if supervised.is_empty() {
         return Ok(None);
     }
-    let Targets { positions, labels } = Targets::new(&supervised)?;
+    let Targets { positions, labels, .. } = Targets::new(&supervised)?;
     let hidden = network.forward_at(batch, past, Some(&positions))?;
     Ok(Some(Loss::of(&network.losses(&hidden, &labels)?)))
 }
@@ -251,6 +265,8 @@ pub fn evaluate(network: &Network, past: &glm_model::AdapterInputs, batch: &Batc
 struct Targets {
     /// Packed positions, `[N]`, `u32`.
     positions: Tensor,
+    /// The same.
+    at: Vec<u32>,
     labels: Vec<u32>,
 }
 
@@ -258,7 +274,8 @@ impl Targets {
     fn new(targets: &[glm_data::Target]) -> Result<Self> {
         let positions: Vec<u32> = targets.iter().map(|t| t.position).collect();
         let labels = targets.iter().map(|t| t.label).collect();
-        Ok(Self { positions: Tensor::new(positions, &candle_core::Device::Cpu)?, labels })
+        let at = positions.clone();
+        Ok(Self { positions: Tensor::new(positions, &candle_core::Device::Cpu)?, at, labels })
     }
 }
 

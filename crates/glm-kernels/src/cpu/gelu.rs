@@ -40,13 +40,32 @@ pub fn input_gradient(x: &[f32], dy: &[f32], dx: &mut [f32]) {
             #[inline(always)]
             || {
                 for ((d, x), g) in dx.iter_mut().zip(x).zip(dy) {
-                    let (s, rest) = sigmoid_and_rest(twice_u(*x));
-                    let slope = TWO_ROOTS * (1.0 + 3.0 * CUBIC * x * x);
-                    *d = g * (s + x * (s * rest) * slope);
+                    *d = g * slope(*x);
                 }
             },
         );
     });
+}
+
+/// As [`input_gradient`], in the place of `x`.
+pub fn input_gradient_in_place(x: &mut [f32], dy: &[f32]) {
+    assert!(x.len() == dy.len(), "gelu: shapes");
+    x.par_chunks_mut(CHUNK).zip(dy.par_chunks(CHUNK)).for_each(|(x, dy)| {
+        widest(
+            #[inline(always)]
+            || {
+                for (x, g) in x.iter_mut().zip(dy) {
+                    *x = g * slope(*x);
+                }
+            },
+        );
+    });
+}
+
+#[inline(always)]
+fn slope(x: f32) -> f32 {
+    let (s, rest) = sigmoid_and_rest(twice_u(x));
+    s + x * (s * rest) * (TWO_ROOTS * (1.0 + 3.0 * CUBIC * x * x))
 }
 
 #[cfg(test)]
@@ -58,6 +77,9 @@ mod tests {
         let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         super::forward(&x, &mut y);
         super::input_gradient(&x, &vec![2.0; x.len()], &mut dx);
+        let mut in_place = x.clone();
+        super::input_gradient_in_place(&mut in_place, &vec![2.0; x.len()]);
+        assert_eq!(in_place, dx);
         let root = (2.0 / std::f64::consts::PI).sqrt();
         for ((x, y), dx) in x.iter().zip(y).zip(dx) {
             let x = f64::from(*x);

@@ -29,13 +29,33 @@ pub fn input_gradient(x: &[f32], half: usize, dy: &[f32], dx: &mut [f32]) {
             || {
                 let ((a, b), (da, db)) = (x.split_at(half), dx.split_at_mut(half));
                 for ((((da, db), a), b), g) in da.iter_mut().zip(db).zip(a).zip(b).zip(dy) {
-                    let (s, rest) = sigmoid_and_rest(*a);
-                    *db = g * a * s;
-                    *da = g * b * s * (1.0 + a * rest);
+                    (*da, *db) = gradient(*a, *b, *g);
                 }
             },
         );
     });
+}
+
+/// As [`input_gradient`], in the place of `x`.
+pub fn input_gradient_in_place(x: &mut [f32], half: usize, dy: &[f32]) {
+    assert!(x.len() == 2 * dy.len(), "swiglu: shapes");
+    x.par_chunks_mut(2 * half).zip(dy.par_chunks(half)).for_each(|(x, dy)| {
+        widest(
+            #[inline(always)]
+            || {
+                let (a, b) = x.split_at_mut(half);
+                for ((a, b), g) in a.iter_mut().zip(b).zip(dy) {
+                    (*a, *b) = gradient(*a, *b, *g);
+                }
+            },
+        );
+    });
+}
+
+#[inline(always)]
+fn gradient(a: f32, b: f32, g: f32) -> (f32, f32) {
+    let (s, rest) = sigmoid_and_rest(a);
+    (g * b * s * (1.0 + a * rest), g * a * s)
 }
 
 #[cfg(test)]
@@ -51,6 +71,9 @@ mod tests {
             let (mut y, mut dx) = (vec![0.0; half * rows], vec![0.0; x.len()]);
             super::forward(&x, half, &mut y);
             super::input_gradient(&x, half, &dy, &mut dx);
+            let mut in_place = x.clone();
+            super::input_gradient_in_place(&mut in_place, half, &dy);
+            prop_assert_eq!(&in_place, &dx);
             let near = |found: f32, exact: f64| (f64::from(found) - exact).abs() < 1e-6 * (1.0 + exact.abs());
             for (i, (found, g)) in y.iter().zip(&dy).enumerate() {
                 let (row, column) = (i / half, i % half);

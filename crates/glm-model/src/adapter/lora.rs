@@ -3,12 +3,13 @@
 use super::site::Site;
 use crate::config::GlmConfig;
 use crate::glm::{BlockDeltas, Delta};
-use crate::ops::Dropout;
+use crate::ops::{Dropout, RowStream};
 use crate::{ModelError, Result, ops};
 use candle_core::{Tensor, Var};
 use glm_data::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What peft puts in front of the name of every module.
 pub(super) const PEFT_PREFIX: &str = "base_model.model.";
@@ -193,10 +194,16 @@ impl LoraAdapter {
         self.additions(|index| self.pair(index).map(Tensor::detach), |_| None)
     }
 
-    /// What it adds in training, on the tape, with the dropout of one micro batch.
-    pub fn training_deltas(&self, rng: &mut Rng) -> Vec<BlockDeltas> {
-        let (rate, seed) = (self.config.dropout, rng.next_u64());
-        let mask = |index: usize| Dropout { rate, seed: Rng::with_stream(seed, index as u64).next_u64() };
+    /// What it adds in training, on the tape. `rows` are the sources of dropout of all rows; behind the attention of the
+    /// last block only those at positions `read` are computed.
+    pub fn training_deltas(&self, rows: &Arc<[RowStream]>, read: &[u32]) -> Vec<BlockDeltas> {
+        let rate = self.config.dropout;
+        let of_read: Arc<[RowStream]> = read.iter().map(|position| rows[*position as usize]).collect();
+        let mask = |index: usize| {
+            let (layer, site) = self.places[index];
+            let all = site == Site::QueryKeyValue || layer + 1 < self.layers;
+            Dropout { rate, place: index as u64, rows: Arc::clone(if all { rows } else { &of_read }) }
+        };
         self.additions(|index| self.pair(index).map(Tensor::clone), |index| (rate > 0.0).then(|| mask(index)))
     }
 

@@ -56,12 +56,22 @@ impl Block {
         };
         let x = self.sum(&x, &h, &self.attention_out.forward(&attended, inputs.at(1))?)?;
         let h = self.post_norm.forward(&x)?;
-        let inner = self.mlp_in.forward(&h, inputs.at(2))?;
+        self.sum(&x, &h, &self.mlp(&h, inputs)?)
+    }
+
+    fn mlp(&self, h: &Tensor, inputs: BlockInputs<'_>) -> Result<Tensor> {
+        if inputs.at(2).is_empty()
+            && inputs.at(3).is_empty()
+            && let (Some(first), Some(second)) = (self.mlp_in.frozen()?, self.mlp_out.frozen()?)
+        {
+            return ops::frozen_mlp(h, [first, second], self.activation);
+        }
+        let inner = self.mlp_in.forward(h, inputs.at(2))?;
         let inner = match self.activation {
             Activation::SwiGlu => ops::swiglu(&inner)?,
             Activation::GeluTanh => ops::gelu(&inner)?,
         };
-        self.sum(&x, &h, &self.mlp_out.forward(&inner, inputs.at(3))?)
+        self.mlp_out.forward(&inner, inputs.at(3))
     }
 
     /// `update` added to the input of the norm, `x`, or to its output, `normed`.

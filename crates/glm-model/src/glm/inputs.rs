@@ -47,7 +47,7 @@ impl Delta {
             None => x.clone(),
             Some(rows) => x.index_select(rows, 0)?,
         };
-        if let Some(dropout) = self.dropout {
+        if let Some(dropout) = &self.dropout {
             x = ops::dropout(&x, dropout)?;
         }
         // The factor is applied where the values are fewest.

@@ -5,17 +5,45 @@ use crate::quant::Frozen;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use glm_kernels::cpu::frozen;
 
-struct FrozenLinear {
-    weight: Frozen,
-    bias: Option<Tensor>,
+/// A frozen linear layer.
+#[derive(Debug, Clone)]
+pub struct FrozenLayer {
+    /// `[out, in]`.
+    pub weight: Frozen,
+    /// `[out]`.
+    pub bias: Option<Tensor>,
 }
+
+impl FrozenLayer {
+    pub(super) fn forward(&self, x: &[f32]) -> Result<Vec<f32>> {
+        let Frozen { weight, compute } = &self.weight;
+        let (out, inner) = weight.shape();
+        let mut y = vec![0.0; x.len() / inner * out];
+        let product = |bias: Option<&[f32]>, y: &mut [f32]| frozen::matmul(&weight.matrix(), *compute, x, bias, y);
+        match &self.bias {
+            Some(bias) => with_floats(bias, |bias| product(Some(bias), &mut y))?,
+            None => product(None, &mut y),
+        }
+        Ok(y)
+    }
+
+    pub(super) fn input_gradient(&self, dy: &[f32]) -> Vec<f32> {
+        let Frozen { weight, compute } = &self.weight;
+        let (out, inner) = weight.shape();
+        let mut dx = vec![0.0; dy.len() / out * inner];
+        frozen::input_gradient(&weight.matrix(), *compute, dy, &mut dx);
+        dx
+    }
+}
+
+struct FrozenLinear(FrozenLayer);
 
 /// `x [T, in]`, `bias [out]` → `[T, out]`. The bias gets no gradient.
 ///
 /// # Errors
 /// When the width of `x` is not that of the weight.
 pub fn frozen_linear(x: &Tensor, weight: &Frozen, bias: Option<&Tensor>) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(FrozenLinear { weight: weight.clone(), bias: bias.cloned() })
+    x.contiguous()?.apply_op1(FrozenLinear(FrozenLayer { weight: weight.clone(), bias: bias.cloned() }))
 }
 
 impl CustomOp1 for FrozenLinear {
@@ -24,26 +52,17 @@ impl CustomOp1 for FrozenLinear {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (out, inner) = self.weight.weight.shape();
+        let (out, inner) = self.0.weight.weight.shape();
         let (tokens, width) = layout.shape().dims2()?;
         if width != inner {
             candle_core::bail!("frozen-linear: input has {width} columns, the weight [{out}, {inner}] needs {inner}");
         }
-        let mut y = vec![0.0; tokens * out];
-        let x = floats(self.name(), storage, layout)?;
-        let Frozen { weight, compute } = &self.weight;
-        let product = |bias: Option<&[f32]>, y: &mut [f32]| frozen::matmul(&weight.matrix(), *compute, x, bias, y);
-        match &self.bias {
-            Some(bias) => with_floats(bias, |bias| product(Some(bias), &mut y))?,
-            None => product(None, &mut y),
-        }
+        let y = self.0.forward(floats(self.name(), storage, layout)?)?;
         Ok((CpuStorage::F32(y), Shape::from((tokens, out))))
     }
 
     fn bwd(&self, arg: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let mut dx = vec![0.0; arg.elem_count()];
-        let Frozen { weight, compute } = &self.weight;
-        with_floats(grad, |dy| frozen::input_gradient(&weight.matrix(), *compute, dy, &mut dx))?;
+        let dx = with_floats(grad, |dy| self.0.input_gradient(dy))?;
         Ok(Some(tensor(dx, arg.shape().clone())?))
     }
 }

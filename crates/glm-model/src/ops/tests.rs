@@ -67,6 +67,17 @@ fn gradients_equal_finite_differences() {
     check("add_scaled left", &wave((2, 3), 0.1), |x| add_scaled(x, 7.5, &other).unwrap());
     check("add_scaled right", &wave((2, 3), 0.1), |x| add_scaled(&other, 7.5, x).unwrap());
 
+    use crate::variant::Activation;
+    for (activation, wide) in [(Activation::SwiGlu, 6), (Activation::GeluTanh, 3)] {
+        let layer = |out: usize, inner: usize| {
+            let bytes = (0..out * inner).flat_map(|i| (i as f32 * 0.9).sin().to_le_bytes()).collect();
+            let weight = Frozen { weight: Arc::new(Dense::new(inner, DenseType::F32, bytes)), compute: Compute::F32 };
+            FrozenLayer { weight, bias: Some(wave((1, out), 0.4).flatten_all().unwrap()) }
+        };
+        let mlp = |x: &Tensor| frozen_mlp(x, [layer(wide, 4), layer(4, 3)], activation).unwrap();
+        check("frozen_mlp", &wave((3, 4), 0.2), mlp);
+        assert!(frozen_mlp(&wave((3, 4), 0.2), [layer(wide, 4), layer(4, 4)], activation).is_err());
+    }
     check("gelu", &wave((2, 8), 0.3), |x| gelu(x).unwrap());
     check("swiglu", &wave((2, 8), 0.3), |x| swiglu(x).unwrap());
 

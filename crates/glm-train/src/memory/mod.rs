@@ -46,10 +46,10 @@ pub fn peak_resident() -> Option<u64> {
 /// Bytes of activations that one block keeps for the backward pass of a batch of `tokens`.
 ///
 /// What the tape holds, in f32: seven tensors of the hidden width (input, two norms, two layer outputs, two sums),
-/// three of the fused projection (product, bias, rotated), the attention's output, and both sides of the MLP's activation.
+/// three of the fused projection (product, bias, rotated), the attention's output, and the MLP's rows before its activation.
 pub fn block_activations(config: &GlmConfig, tokens: usize) -> u64 {
     let attention = config.num_attention_heads * config.head_dim;
-    let inner = config.ffn_hidden_size + config.knobs.activation.width_before(config.ffn_hidden_size);
+    let inner = config.knobs.activation.width_before(config.ffn_hidden_size);
     let width = 7 * config.hidden_size + 3 * config.fused_width() + attention + inner;
     (width * tokens * 4) as u64
 }
@@ -57,7 +57,7 @@ pub fn block_activations(config: &GlmConfig, tokens: usize) -> u64 {
 /// As [`block_activations`], of the last block, which computes behind its attention only the rows of `targets`.
 pub fn last_block_activations(config: &GlmConfig, tokens: usize, targets: usize) -> u64 {
     let attention = config.num_attention_heads * config.head_dim;
-    let inner = config.ffn_hidden_size + config.knobs.activation.width_before(config.ffn_hidden_size);
+    let inner = config.knobs.activation.width_before(config.ffn_hidden_size);
     // Input, norm and attention of all rows; the rows that are taken of them, and what follows.
     let before = 2 * config.hidden_size + 3 * config.fused_width() + attention;
     let behind = 5 * config.hidden_size + 2 * config.hidden_size + attention + inner;

@@ -100,10 +100,12 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
         + if work.base_trains { work.added_activations } else { work.added_activations * share / tokens.max(1) };
     let of_kept = if kept == 0 { 0 } else { (kept - 1) * block + last };
     // A recomputed block's tape is there one at a time, and every block's backward pass holds gradients of its widest
-    // rows: those of the MLP's inner layer and of its input.
+    // rows: those of the MLP's inner layer, which a frozen MLP turns into its gradient in place, and of its input.
     let one_block = if kept < backward_blocks as u64 { block } else { 0 };
     let widest = (layout::linears(c).iter().map(|(_, [out, _], _)| *out).max().unwrap_or(0)) as u64;
-    let backward = tokens * (2 * widest + 2 * c.ffn_hidden_size as u64 + 2 * c.hidden_size as u64) * F32;
+    let of_mlp = if work.base_trains { 2 * widest + 2 * c.ffn_hidden_size as u64 } else { c.ffn_hidden_size as u64 };
+    let of_attention = 4 * c.fused_width() as u64;
+    let backward = tokens * (of_mlp.max(of_attention) + 2 * c.hidden_size as u64) * F32;
     let keys = work.longest as u64 + work.prefix_values / (c.num_layers.max(1) * c.key_value_width().max(1)) as u64;
     let scores = work.threads as u64 * 2 * 128.min(work.longest as u64) * keys * F32;
     let inputs = backward_blocks as u64 * hidden_rows;

@@ -287,9 +287,10 @@ impl Running<'_> {
                 scale: 1.0 / accumulation as f64,
                 step: number,
             };
-            let mut rng = Rng::with_stream(trainer.config.seed, first + pass.start as u64 + 1);
+            let seed = |i: usize| Rng::with_stream(trainer.config.seed, first + i as u64 + 1).next_u64();
+            let seeds: Vec<u64> = pass.clone().map(seed).collect();
             let joined = &batches[pass.clone()];
-            let parts = accumulate(trainer.network, trainer.adapter, joined, options, &mut rng, &mut self.gradients)?;
+            let parts = accumulate(trainer.network, trainer.adapter, joined, options, &seeds, &mut self.gradients)?;
             loss += parts.iter().map(|part| f64::from(part.mean) / accumulation as f64).sum::<f64>();
             observer.micro_batches(pass.end, accumulation);
         }

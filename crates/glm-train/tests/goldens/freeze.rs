@@ -2,7 +2,7 @@
 
 use crate::support::{FOLDERS, floor, options, rows, update};
 use candle_core::Tensor;
-use glm_data::{Batch, Rng};
+use glm_data::Batch;
 use glm_model::export::{FolderOptions, FolderSource, Parameters, write_folder};
 use glm_model::{AdapterInputs, DenseType, LoadOptions, Network, Scheme, Trains};
 use glm_testkit::{Golden, fixture, json, largest_difference};
@@ -35,8 +35,7 @@ fn bases() -> Vec<(&'static str, PathBuf, Golden)> {
 fn step(network: &Network, batch: &Batch, rate: f64) -> usize {
     let parameters = Adapter::Full.parameters(network);
     let mut gradients = Gradients::zeros(parameters);
-    accumulate(network, &Adapter::Full, from_ref(batch), options(network, 1.0), &mut Rng::new(0), &mut gradients)
-        .unwrap()[0];
+    accumulate(network, &Adapter::Full, from_ref(batch), options(network, 1.0), &[0], &mut gradients).unwrap();
     let sizes = parameters.iter().map(|(name, var)| (name.as_str(), var.elem_count()));
     let mut optimizer = AdamW::new(AdamWConfig::from(&TrainConfig::default()), sizes);
     update(network, &mut optimizer, parameters, &gradients, rate);
@@ -83,8 +82,7 @@ fn the_last_blocks_have_the_gradients_of_full_fine_tuning_and_alone_move() {
             for kept_blocks in [0, layers] {
                 let mut gradients = Gradients::zeros(parameters);
                 let options = StepOptions { kept_blocks, ..options(&network, 1.0) };
-                accumulate(&network, &Adapter::Full, from_ref(&batch), options, &mut Rng::new(0), &mut gradients)
-                    .unwrap()[0];
+                accumulate(&network, &Adapter::Full, from_ref(&batch), options, &[0], &mut gradients).unwrap();
                 assert_eq!(gradients.backward_blocks(), count, "{folder}: no work below the lowest block that trains");
                 for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
                     let difference = largest_difference(found, golden.floats(&format!("grad.{name}")).1);

@@ -1,7 +1,7 @@
 //! Full fine-tuning against the official code: loss, every gradient, two AdamW steps.
 
 use crate::support::{FOLDERS, floor, options, rows, update};
-use glm_data::{Batch, Rng};
+use glm_data::Batch;
 use glm_model::{LoadOptions, Network, Scheme, Trains};
 use glm_testkit::{Golden, fixture, json, largest_difference};
 use glm_train::optim::{AdamW, AdamWConfig};
@@ -45,8 +45,7 @@ fn loss_and_every_gradient() {
         for kept_blocks in [0, network.config().num_layers] {
             let mut gradients = Gradients::zeros(parameters);
             let options = StepOptions { kept_blocks, ..options(network, 1.0) };
-            let loss = accumulate(network, &Adapter::Full, from_ref(&batch), options, &mut Rng::new(0), &mut gradients)
-                .unwrap()[0];
+            let loss = accumulate(network, &Adapter::Full, from_ref(&batch), options, &[0], &mut gradients).unwrap()[0];
             near(folder, meta, 0, loss.mean);
             assert_eq!(parameters.len(), golden.names("grad.").len(), "{folder}");
             for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
@@ -69,8 +68,7 @@ fn two_steps_of_every_weight() {
         for step in 0..3 {
             gradients.clear();
             let options = options(network, 1.0);
-            let loss = accumulate(network, &Adapter::Full, from_ref(&batch), options, &mut Rng::new(0), &mut gradients)
-                .unwrap()[0];
+            let loss = accumulate(network, &Adapter::Full, from_ref(&batch), options, &[0], &mut gradients).unwrap()[0];
             near(folder, meta, step, loss.mean);
             if step < 2 {
                 update(network, &mut optimizer, parameters, &gradients, RATE);

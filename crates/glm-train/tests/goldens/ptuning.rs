@@ -2,7 +2,7 @@
 //! quantized bases.
 
 use crate::support::{FOLDERS, floor, network, network_as, options, rows, update};
-use glm_data::{Batch, Rng};
+use glm_data::Batch;
 use glm_model::adapter::{PrefixConfig, PrefixEncoder};
 use glm_model::{LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture, json, largest_difference};
@@ -55,8 +55,7 @@ fn loss_and_every_gradient_under_every_policy() {
         for kept_blocks in [network.config().num_layers, 1, 0] {
             let mut gradients = Gradients::zeros(parameters);
             let options = StepOptions { kept_blocks, ..options(network, 1.0) };
-            let loss =
-                accumulate(network, &adapter, from_ref(&batch), options, &mut Rng::new(0), &mut gradients).unwrap()[0];
+            let loss = accumulate(network, &adapter, from_ref(&batch), options, &[0], &mut gradients).unwrap()[0];
             let expected = golden.floats("loss").1[0];
             // A floor of 0 means that the noise changed no bit; two units in the last place are allowed then.
             let tolerance = (4.0 * floor(meta, &["noise_floor", "loss"])).max(2.0 * f32::EPSILON * expected);
@@ -124,7 +123,7 @@ fn six_optimizer_steps_in_every_setting() {
                     expected_losses.iter().map(|_| Batch::pack(micro.next().unwrap(), Some(0))).collect();
                 let options = options(network, 1.0 / config.gradient_accumulation_steps as f64);
                 let mut pass = |batches: &[Batch]| {
-                    accumulate(network, &adapter, batches, options, &mut Rng::new(0), &mut gradients).unwrap()
+                    accumulate(network, &adapter, batches, options, &vec![0; batches.len()], &mut gradients).unwrap()
                 };
                 let losses =
                     if joined { pass(&batches) } else { batches.iter().map(|b| pass(from_ref(b))[0]).collect() };
@@ -183,8 +182,7 @@ fn quantized_bases_give_the_official_losses_and_gradients() {
             let parameters = adapter.parameters(&network);
             let mut gradients = Gradients::zeros(parameters);
             let options = options(&network, 1.0);
-            let loss =
-                accumulate(&network, &adapter, from_ref(&batch), options, &mut Rng::new(0), &mut gradients).unwrap()[0];
+            let loss = accumulate(&network, &adapter, from_ref(&batch), options, &[0], &mut gradients).unwrap()[0];
             let expected = golden.floats("ptuning.loss").1[0];
             assert!((loss.mean - expected).abs() < 1.3e-6 * expected, "{folder}: {} expected {expected}", loss.mean);
             for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
@@ -220,8 +218,7 @@ fn every_scheme_gives_every_tensor_a_gradient() {
             let parameters = adapter.parameters(&network);
             let mut gradients = Gradients::zeros(parameters);
             let options = options(&network, 1.0);
-            let loss =
-                accumulate(&network, &adapter, from_ref(&batch), options, &mut Rng::new(3), &mut gradients).unwrap()[0];
+            let loss = accumulate(&network, &adapter, from_ref(&batch), options, &[3], &mut gradients).unwrap()[0];
             assert!(loss.mean.is_finite(), "{file} {scheme}");
             for ((name, _), gradient) in parameters.iter().zip(gradients.slices()) {
                 let moved = gradient.iter().filter(|g| **g != 0.0).count();

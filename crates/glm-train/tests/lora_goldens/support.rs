@@ -88,7 +88,7 @@ pub fn gradients(
     seed: u64,
 ) -> (Loss, Gradients) {
     let mut gradients = Gradients::zeros(adapter.parameters(network));
-    let loss = accumulate(network, adapter, from_ref(batch), options, &mut Rng::new(seed), &mut gradients).unwrap()[0];
+    let loss = accumulate(network, adapter, from_ref(batch), options, &[seed], &mut gradients).unwrap()[0];
     (loss, gradients)
 }
 

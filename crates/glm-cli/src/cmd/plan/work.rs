@@ -8,7 +8,7 @@ use glm_model::adapter::{LoraConfig, PrefixConfig, parse_targets};
 use glm_model::glm::layout;
 use glm_model::{DenseType, GlmConfig, Scheme};
 use glm_train::memory::{Workload, predict};
-use glm_train::{Checkpointing, TrainConfig, lora_activations, memory, pass};
+use glm_train::{Checkpointing, TrainConfig, full_activations, lora_activations, memory, pass};
 use serde::Serialize;
 
 /// Rows and tokens of the training file.
@@ -97,10 +97,8 @@ pub fn workload<'a>(
     let held = predict(&one);
     let free = free.map(|free| free.saturating_sub(held.weights + held.adapter));
     let each = |tokens: usize| {
-        let added = match one.base_trains {
-            true => one.added_activations,
-            false => one.added_activations * tokens as u64 / one.tokens.max(1) as u64,
-        };
+        let largest = Largest { tokens, ..lengths.micro_batch(batch) };
+        let added = of_pass(base, adapter, scheme, lengths, largest).map_or(0, |work| work.added_activations);
         memory::block_activations(one.config, tokens) + added
     };
     let most = pass::max_tokens(train, one.tokens, |tokens| each(tokens) * one.config.num_layers as u64, free);
@@ -184,7 +182,8 @@ fn of_pass<'a>(
             work.trainable = layout::parameter_count(config);
             work.largest_trainable = (config.vocab_size * config.hidden_size) as u64;
             work.base_trains = true;
-            work.added_activations = rounded_copies(config, scheme);
+            work.added_activations =
+                full_activations(config, scheme.dense_type() == Some(DenseType::Bf16), work.tokens);
             work.scheme = Scheme::Dense { dtype: Some(DenseType::F32) };
         }
         (AdapterConfig::Freeze { num_layer_trainable }, None) => {
@@ -194,7 +193,8 @@ fn of_pass<'a>(
             work.largest_trainable = layout::linears(config).iter().map(sizes).max().unwrap_or(0);
             work.base_trains = true;
             work.backward_blocks = *num_layer_trainable;
-            work.added_activations = rounded_copies(config, scheme);
+            work.added_activations =
+                full_activations(config, scheme.dense_type() == Some(DenseType::Bf16), work.tokens);
             // Only their form differs: what trains is f32.
             work.scheme = Scheme::Dense { dtype: None };
         }
@@ -207,11 +207,6 @@ fn of_pass<'a>(
 fn block_values(config: &GlmConfig) -> u64 {
     let count = |num_layers| layout::parameter_count(&GlmConfig { num_layers, ..config.clone() });
     count(1) - count(0)
-}
-
-/// Bytes of the rounded copies of a block's weights that its tape holds when they train as bf16.
-fn rounded_copies(config: &GlmConfig, scheme: Scheme) -> u64 {
-    if scheme.dense_type() == Some(DenseType::Bf16) { 4 * block_values(config) } else { 0 }
 }
 
 /// What trains, in a few words.

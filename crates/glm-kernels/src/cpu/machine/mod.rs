@@ -1,9 +1,11 @@
 //! What the machine has, and how fast it is at its best: the measure that kernels are held against.
 
+mod allocator;
 mod bandwidth;
 mod features;
 mod peak;
 
+pub use allocator::keep_freed_memory;
 pub use bandwidth::read_bandwidth;
 pub use features::features;
 pub use peak::{bf16_peak, f32_peak};
