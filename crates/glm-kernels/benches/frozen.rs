@@ -111,7 +111,7 @@ fn train() {
             ("f16", Values::F16(&halves), None),
         ] {
             let matrix = Matrix { rows, cols, values, row_scales };
-            for tokens in [64, 128] {
+            for tokens in [64, 128, 512] {
                 let (x, dy) = (wave(tokens * cols), wave(tokens * rows));
                 let (mut y, mut dx) = (vec![0.0; tokens * rows], vec![0.0; tokens * cols]);
                 let forward = best(|| matmul(&matrix, Compute::Bf16, &x, None, &mut y));
