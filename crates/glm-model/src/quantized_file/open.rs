@@ -2,6 +2,7 @@
 
 use super::identity::SUMS;
 use super::{Quantized, QuantizedFile, scale_name};
+use crate::ModelError;
 use crate::quant::{self, FrozenWeight, Group4, Scheme};
 use crate::weights::{NewTensor, WeightFolder, safetensors_metadata};
 use rayon::prelude::*;
@@ -18,20 +19,8 @@ impl QuantizedFile {
     /// # Errors
     /// Why the file is of no use, as it fits behind its name: then it should be written again.
     pub fn open(&self) -> Result<Option<Quantized>, String> {
-        match std::fs::metadata(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.to_string()),
-            Ok(_) => {}
-        }
-        let without_path = |error: crate::ModelError| {
-            let text = error.to_string();
-            text.strip_prefix(&format!("{}: ", self.path.display())).map_or(text.clone(), str::to_owned)
-        };
-        let header = safetensors_metadata(&self.path).map_err(without_path)?;
-        if let Some(reason) = self.identity.difference(&header) {
-            return Err(reason.into());
-        }
-        let file = WeightFolder::open(&self.path).map_err(without_path)?;
+        let Some(header) = self.header()? else { return Ok(None) };
+        let file = WeightFolder::open(&self.path).map_err(|error| self.without_path(&error))?;
         let tensors = self.tensors();
         let entry = |tensor: &NewTensor| file.entry(&tensor.name).map(|found| (found.dtype, found.shape.as_slice()));
         if let Some(tensor) = tensors.iter().find(|t| entry(t) != Some((t.dtype, t.shape.as_slice()))) {
@@ -43,6 +32,29 @@ impl QuantizedFile {
             Ok((name.clone(), weight))
         });
         Ok(Some(Quantized(matrices.collect::<Result<_, String>>()?)))
+    }
+}
+
+impl QuantizedFile {
+    /// Whether the file says of itself that it holds this base in this form; its tensors are not read.
+    pub fn is_current(&self) -> bool {
+        matches!(self.header(), Ok(Some(_)))
+    }
+
+    /// The header of the right file; `None` when there is no file.
+    fn header(&self) -> Result<Option<BTreeMap<String, String>>, String> {
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+            Ok(_) => {}
+        }
+        let header = safetensors_metadata(&self.path).map_err(|error| self.without_path(&error))?;
+        self.identity.difference(&header).map_or(Ok(Some(header)), |reason| Err(reason.into()))
+    }
+
+    fn without_path(&self, error: &ModelError) -> String {
+        let text = error.to_string();
+        text.strip_prefix(&format!("{}: ", self.path.display())).map_or(text.clone(), str::to_owned)
     }
 }
 

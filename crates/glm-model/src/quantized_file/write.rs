@@ -1,7 +1,7 @@
 //! Writing a file from a network that was quantized just now.
 
-use super::open::checksum;
 use super::QuantizedFile;
+use super::open::checksum;
 use crate::atomic::{self, FileError};
 use crate::glm::{Network, Weight};
 use crate::quant::FrozenWeight;
@@ -66,9 +66,7 @@ pub(super) fn parts(weight: &dyn FrozenWeight) -> Option<[Cow<'_, [u8]>; 2]> {
     };
     match matrix.values {
         Values::Int4(packed) | Values::Int8(packed) => Some([Cow::Borrowed(packed), rows()?]),
-        Values::Int4Group { packed, scales, .. } => {
-            Some([Cow::Borrowed(packed), Cow::Borrowed(scales.as_flattened())])
-        }
+        Values::Int4Group { packed, scales, .. } => Some([Cow::Borrowed(packed), Cow::Borrowed(scales.as_flattened())]),
         _ => None,
     }
 }
