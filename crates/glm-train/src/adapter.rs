@@ -1,5 +1,6 @@
 //! What trains: the tensors, and how they enter the network.
 
+use crate::memory;
 use candle_core::Var;
 use glm_model::adapter::{LoraAdapter, LoraConfig, PrefixEncoder, Site};
 use glm_model::glm::layout;
@@ -45,17 +46,19 @@ impl Adapter {
     }
 
     /// Bytes of activations that it adds to those of one block when the block is kept for the backward pass of a batch of
-    /// `tokens`: the product with `A` before and after its factor, the product with `B`, the sum, and the input after
-    /// dropout. Weights that are used in bf16 are kept rounded, in f32.
+    /// `tokens`. LoRA: the product with `A` before and after its factor, the product with `B`, the sum, the input after
+    /// dropout, and what the layer by itself would not keep. Weights that train: see [`memory::trained_activations`]; those
+    /// that are used in bf16 are kept rounded, in f32.
     pub fn block_activations(&self, network: &Network, tokens: usize) -> u64 {
         let base = network.config();
         match self {
             Self::Lora(adapter) => lora_activations(adapter.config(), base, tokens),
-            Self::Full if network.trained_type() == DenseType::Bf16 => {
+            Self::Full => {
                 let count = |num_layers| layout::parameter_count(&GlmConfig { num_layers, ..base.clone() });
-                4 * (count(1) - count(0))
+                let in_bf16 = network.trained_type() == DenseType::Bf16;
+                memory::trained_activations(base, tokens) + if in_bf16 { 4 * (count(1) - count(0)) } else { 0 }
             }
-            Self::Prefix { .. } | Self::Full => 0,
+            Self::Prefix { .. } => 0,
         }
     }
 }
@@ -64,7 +67,13 @@ impl Adapter {
 pub fn lora_activations(config: &LoraConfig, base: &GlmConfig, tokens: usize) -> u64 {
     let site = |site: &Site| {
         let [out, inner] = site.shape(base);
-        2 * out + 2 * config.rank + if config.dropout > 0.0 { inner } else { 0 }
+        // The layer's input (a norm's or the activation's output) and its own product.
+        let apart = match site {
+            Site::QueryKeyValue | Site::Dense4hToH => inner + out,
+            Site::Dense => out,
+            Site::DenseHTo4h => inner,
+        };
+        2 * out + 2 * config.rank + apart + if config.dropout > 0.0 { inner } else { 0 }
     };
     (config.targets.iter().map(site).sum::<usize>() * tokens * 4) as u64
 }

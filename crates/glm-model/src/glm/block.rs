@@ -1,14 +1,15 @@
 //! One transformer block: attention over the norm of its input, then the MLP over the norm of that sum. What each is added
 //! to, which norm, activation and positions: the knobs say.
 
-use super::inputs::BlockInputs;
+use super::inputs::{BlockInputs, Delta};
 use super::linear::Linear;
 use super::norm::Norm;
 use super::pass::Pass;
-use crate::ops;
+use crate::ops::{self, Before, Onto, RopeTable};
 use crate::variant::{Activation, Residual};
 use candle_core::{Result, Tensor};
 use glm_kernels::cpu::attention::Shape;
+use std::sync::Arc;
 
 /// A block of the network.
 #[derive(Debug, Clone)]
@@ -38,37 +39,54 @@ impl Block {
         pass: &Pass,
         cache: Option<&mut [&mut Vec<f32>]>,
     ) -> Result<Tensor> {
-        let h = self.input_norm.forward(x)?;
-        let fused = ops::rope(&self.query_key_value.forward(&h, inputs.at(0))?, pass.rope())?;
+        let fused = of_normed(&self.query_key_value, &self.input_norm, x, inputs.at(0), Some(pass.rope()))?;
         let attended = match cache {
             None => ops::attention(&fused, inputs.past, self.shape, pass.spans())?,
             Some(caches) => ops::attention_cached(&fused, inputs.past, self.shape, pass.spans(), caches)?,
         };
-        let (x, h, attended) = match inputs.read {
-            None => (x.clone(), h, attended),
+        let (x, attended) = match inputs.read {
+            None => (x.clone(), attended),
             Some(rows) => {
                 let named = inputs.deltas.into_iter().flatten().flatten().any(|delta| delta.rows.is_some());
                 if named {
                     candle_core::bail!("a block cannot leave out rows that an adapter names");
                 }
-                (x.index_select(rows, 0)?, h.index_select(rows, 0)?, attended.index_select(rows, 0)?)
+                (x.index_select(rows, 0)?, attended.index_select(rows, 0)?)
             }
         };
-        let x = self.sum(&x, &h, &self.attention_out.forward(&attended, inputs.at(1))?)?;
-        let h = self.post_norm.forward(&x)?;
-        let inner = self.mlp_in.forward(&h, inputs.at(2))?;
-        let inner = match self.activation {
-            Activation::SwiGlu => ops::swiglu(&inner)?,
-            Activation::GeluTanh => ops::gelu(&inner)?,
+        let x = self.added(&self.attention_out, (&attended, Before::Nothing), (&x, &self.input_norm), inputs.at(1))?;
+        let inner = of_normed(&self.mlp_in, &self.post_norm, &x, inputs.at(2), None)?;
+        let before = match self.activation {
+            Activation::SwiGlu => Before::SwiGlu,
+            Activation::GeluTanh => Before::Gelu,
         };
-        self.sum(&x, &h, &self.mlp_out.forward(&inner, inputs.at(3))?)
+        self.added(&self.mlp_out, (&inner, before), (&x, &self.post_norm), inputs.at(3))
     }
 
-    /// `update` added to the input of the norm, `x`, or to its output, `normed`.
-    fn sum(&self, x: &Tensor, normed: &Tensor, update: &Tensor) -> Result<Tensor> {
+    /// The output of a layer for `a`, added to `x` or to its norm.
+    fn added(
+        &self,
+        layer: &Linear,
+        (a, before): (&Tensor, Before),
+        (x, norm): (&Tensor, &Norm),
+        deltas: &[Delta],
+    ) -> Result<Tensor> {
+        let onto = match self.residual {
+            Residual::Input => Some(Onto::Input),
+            Residual::Normed { alpha } => norm.frozen()?.map(|norm| Onto::Normed { norm, factor: alpha }),
+        };
+        if let (Some((weight, bias)), Some(onto)) = (layer.frozen(deltas)?, onto) {
+            return ops::added_linear(a, before, weight, bias.as_ref(), x, onto);
+        }
+        let a = match before {
+            Before::Nothing => a.clone(),
+            Before::SwiGlu => ops::swiglu(a)?,
+            Before::Gelu => ops::gelu(a)?,
+        };
+        let update = layer.forward(&a, deltas)?;
         match self.residual {
-            Residual::Input => ops::add(x, update),
-            Residual::Normed { alpha } => ops::add_scaled(normed, alpha, update),
+            Residual::Input => ops::add(x, &update),
+            Residual::Normed { alpha } => ops::add_scaled(&norm.forward(x)?, alpha, &update),
         }
     }
 
@@ -76,4 +94,19 @@ impl Block {
     pub fn linears(&self) -> [&Linear; 4] {
         [&self.query_key_value, &self.attention_out, &self.mlp_in, &self.mlp_out]
     }
+}
+
+/// The output of a layer for `norm(x)`, rotated by `rope`.
+fn of_normed(
+    layer: &Linear,
+    norm: &Norm,
+    x: &Tensor,
+    deltas: &[Delta],
+    rope: Option<&Arc<RopeTable>>,
+) -> Result<Tensor> {
+    if let (Some((weight, bias)), Some(norm)) = (layer.frozen(deltas)?, norm.frozen()?) {
+        return ops::normed_linear(x, norm, weight, bias.as_ref(), rope);
+    }
+    let y = layer.forward(&norm.forward(x)?, deltas)?;
+    rope.map_or(Ok(y.clone()), |table| ops::rope(&y, table))
 }

@@ -101,4 +101,12 @@ impl Linear {
         };
         deltas.iter().try_fold(y, |y, delta| delta.add_to(y, x))
     }
+
+    /// Weight and bias when neither trains and nothing is added to their product.
+    pub(super) fn frozen(&self, deltas: &[Delta]) -> Result<Option<(&Frozen, Option<Tensor>)>> {
+        let Weight::Frozen(weight) = &self.weight else { return Ok(None) };
+        let bias = self.bias.as_ref().map(Param::seen).transpose()?;
+        let trains = bias.as_ref().is_some_and(Tensor::track_op);
+        Ok((deltas.is_empty() && !trains).then_some((weight, bias)))
+    }
 }

@@ -122,7 +122,7 @@ pub fn workload<'a>(
             work.trainable = layout::parameter_count(config);
             work.largest_trainable = (config.vocab_size * config.hidden_size) as u64;
             work.base_trains = true;
-            work.added_activations = rounded_copies(config, scheme);
+            work.added_activations = rounded_copies(config, scheme) + memory::trained_activations(config, work.tokens);
             work.scheme = Scheme::Dense { dtype: Some(DenseType::F32) };
         }
         (AdapterConfig::Freeze { num_layer_trainable }, None) => {
@@ -132,7 +132,7 @@ pub fn workload<'a>(
             work.largest_trainable = layout::linears(config).iter().map(sizes).max().unwrap_or(0);
             work.base_trains = true;
             work.backward_blocks = *num_layer_trainable;
-            work.added_activations = rounded_copies(config, scheme);
+            work.added_activations = rounded_copies(config, scheme) + memory::trained_activations(config, work.tokens);
             // Only their form differs: what trains is f32.
             work.scheme = Scheme::Dense { dtype: None };
         }
