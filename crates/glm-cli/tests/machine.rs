@@ -37,6 +37,8 @@ fn doctor_says_what_there_is() {
     assert!(["f32", "bf16"].map(Value::from).contains(&found["kernels"]["compute"]), "{found:#}");
     assert_eq!(found["gpu"]["used"], false);
     assert!(found["advice"].is_array());
+    let kept = &found["quantized_cache"];
+    assert!(kept.is_null() || kept["files"].is_u64() && kept["bytes"].is_u64(), "{kept}");
     // The instructions for bfloat16 are measured where the processor says that it has them.
     let has = found["processor"]["features"]["AVX512_BF16"] == true;
     assert_eq!(found["measured"]["bf16_flops"].is_number(), has, "{found:#}");

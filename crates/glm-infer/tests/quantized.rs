@@ -37,7 +37,7 @@ fn assert_same_bytes<const VALUES: usize>(folder: &str) {
         assert!(found.packed() == raw("weight").data, "{folder} {name}: packed values differ");
         let scales: Vec<u8> = found.half_scales().iter().flat_map(|scale| scale.to_le_bytes()).collect();
         assert!(scales == raw("weight_scale").data, "{folder} {name}: scales differ");
-        let loaded = RowScaled::<VALUES>::load(&raw("weight"), &raw("weight_scale")).unwrap();
+        let loaded = RowScaled::<VALUES>::load(&raw("weight"), &raw("weight_scale"), None).unwrap();
         assert!(loaded.packed() == found.packed() && loaded.half_scales() == found.half_scales());
     }
 }

@@ -11,6 +11,7 @@ pub mod export;
 pub mod glm;
 pub mod ops;
 pub mod quant;
+pub mod quantized_file;
 pub mod random_base;
 pub mod variant;
 pub mod weights;

@@ -1,5 +1,6 @@
 //! What trains: the tensors, and how they enter the network.
 
+use crate::memory;
 use candle_core::Var;
 use glm_model::adapter::{LoraAdapter, LoraConfig, PrefixEncoder, Site};
 use glm_model::glm::layout;
@@ -45,34 +46,37 @@ impl Adapter {
     }
 
     /// Bytes of activations that it adds to those of one block when the block is kept for the backward pass of a batch of
-    /// `tokens`: the product with `A` before and after its factor, the product with `B`, the sum, and the input after
-    /// dropout. Where the MLP is not frozen, its rows behind the activation are kept too; weights that are used in bf16 are
-    /// kept rounded, in f32.
+    /// `tokens`. LoRA: the product with `A` before and after its factor, the product with `B`, the sum, the input after
+    /// dropout, and what the layer by itself would not keep. Weights that train: see [`memory::trained_activations`]; those
+    /// that are used in bf16 are kept rounded, in f32.
     pub fn block_activations(&self, network: &Network, tokens: usize) -> u64 {
         let base = network.config();
         match self {
             Self::Lora(adapter) => lora_activations(adapter.config(), base, tokens),
-            Self::Full => full_activations(base, network.trained_type() == DenseType::Bf16, tokens),
+            Self::Full => {
+                let count = |num_layers| layout::parameter_count(&GlmConfig { num_layers, ..base.clone() });
+                let in_bf16 = network.trained_type() == DenseType::Bf16;
+                memory::trained_activations(base, tokens) + if in_bf16 { 4 * (count(1) - count(0)) } else { 0 }
+            }
             Self::Prefix { .. } => 0,
         }
     }
-}
-
-/// What trained weights add to the activations of a block, `rounded` where they are used in bf16; see
-/// [`Adapter::block_activations`].
-pub fn full_activations(base: &GlmConfig, rounded: bool, tokens: usize) -> u64 {
-    let count = |num_layers| layout::parameter_count(&GlmConfig { num_layers, ..base.clone() });
-    let copies = if rounded { 4 * (count(1) - count(0)) } else { 0 };
-    copies + (base.ffn_hidden_size * tokens * 4) as u64
 }
 
 /// What LoRA of these settings adds to the activations of a block; see [`Adapter::block_activations`].
 pub fn lora_activations(config: &LoraConfig, base: &GlmConfig, tokens: usize) -> u64 {
     let site = |site: &Site| {
         let [out, inner] = site.shape(base);
-        2 * out + 2 * config.rank + if config.dropout > 0.0 { inner } else { 0 }
+        // The layer's input (a norm's or the activation's output) and its own product.
+        let apart = match site {
+            Site::QueryKeyValue | Site::Dense4hToH => inner + out,
+            Site::Dense => out,
+            Site::DenseHTo4h => inner,
+        };
+        2 * out + 2 * config.rank + apart + if config.dropout > 0.0 { inner } else { 0 }
     };
-    let of_mlp = |site: &Site| matches!(site, Site::DenseHTo4h | Site::Dense4hToH);
-    let activated = if config.targets.iter().any(of_mlp) { base.ffn_hidden_size } else { 0 };
+    // The rows behind the MLP's activation, which a frozen MLP does not keep.
+    let targets = |site| config.targets.contains(&site);
+    let activated = if targets(Site::DenseHTo4h) && !targets(Site::Dense4hToH) { base.ffn_hidden_size } else { 0 };
     ((config.targets.iter().map(site).sum::<usize>() + activated) * tokens * 4) as u64
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::keys::keys;
 use super::types::{BaseDtype, Bits, ComputeIn, Group};
+use crate::config::quantized_cache::QuantizedCache;
 
 keys! {
     /// The official `ModelArguments`, the same in ChatGLM-6B and ChatGLM2-6B.
@@ -44,6 +45,9 @@ keys! {
     /// With --quantization_bit 4: one scale for every 32 or 64 columns instead of one a row. More exact than the
     /// official scheme, slightly larger
     quantization_group: Option<Group> = None;
+    /// With --quantization_bit over a base in floats: where its quantized form is kept, so that the next start takes seconds.
+    /// auto: glmtune/quantized in XDG_CACHE_HOME (default: ~/.cache), for forms of 500 MB or more; off: nowhere
+    quantized_cache: QuantizedCache = QuantizedCache::Auto;
     /// Number format in which a base without --quantization_bit is held; auto: as in its files
     base_dtype: BaseDtype = BaseDtype::Auto;
     /// Numbers in which products with frozen weights are made, with sums in f32: bf16 (rounded to 8 significant bits; 2 to 4

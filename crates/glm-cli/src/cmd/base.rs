@@ -2,6 +2,7 @@
 
 use super::adapter::{self, Opened};
 use super::not_base::refuse_adapter;
+use super::quantized_cache;
 use crate::args::types::BaseDtype;
 use crate::args::usage::{UsageError, of_setting, refuse};
 use crate::config::adapter::AdapterConfig;
@@ -11,6 +12,7 @@ use crate::hub;
 use anyhow::Context;
 use glm_data::Tokenizer;
 use glm_model::glm::layout;
+use glm_model::quantized_file::QuantizedFile;
 use glm_model::variant::Names;
 use glm_model::weights::WeightFolder;
 use glm_model::{DenseType, GlmConfig, LoadOptions, Network, Scheme, Trains};
@@ -107,9 +109,15 @@ pub struct About {
     pub stored_bytes: usize,
     /// The adapter of the files that the settings name.
     pub adapter: Option<Adapter>,
+    /// Where the quantized form is kept, if it is.
+    pub quantized: Option<QuantizedFile>,
 }
 
 impl Prepared<'_> {
+    fn options(&self) -> LoadOptions {
+        LoadOptions { scheme: scheme(self.base), trains: self.trains, compute: self.base.compute.into() }
+    }
+
     /// What decides memory and time.
     ///
     /// # Errors
@@ -120,7 +128,8 @@ impl Prepared<'_> {
         let embedding = weights.entry(Names::of(config.variant).embedding);
         let stored_bytes = embedding.map_or(2, |entry| entry.dtype.size());
         let adapter = self.opened.as_ref().map(|opened| opened.adapter.clone());
-        Ok(About { config, stored_bytes, adapter })
+        let quantized = quantized_cache::file(&self.base.quantized_cache, &config, &weights, self.options());
+        Ok(About { config, stored_bytes, adapter, quantized })
     }
 
     /// Loads the first `layers` blocks only; `trains` says which of these train.
@@ -128,7 +137,7 @@ impl Prepared<'_> {
     /// # Errors
     /// As [`Prepared::load`].
     pub fn load_first(&self, layers: usize, trains: Trains) -> anyhow::Result<Network> {
-        let options = LoadOptions { scheme: scheme(self.base), trains, compute: self.base.compute.into() };
+        let options = LoadOptions { trains, ..self.options() };
         Network::load_first(&self.folder, layers, options, &mut |_, _| {}).map_err(of_setting)
     }
 
@@ -142,13 +151,16 @@ impl Prepared<'_> {
         if let Ok(style) = ProgressStyle::with_template("loading {bar:28.cyan/blue} {bytes}/{total_bytes}, ETA {eta}") {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        let options = LoadOptions { scheme: scheme(self.base), trains: self.trains, compute: self.base.compute.into() };
-        let network = Network::load(&self.folder, options, &mut |done, total| {
+        let options = self.options();
+        let weights = WeightFolder::open(&self.folder).map_err(of_setting)?;
+        let file = quantized_cache::file(&self.base.quantized_cache, &self.config, &weights, options);
+        let mut show = |done, total| {
             bar.set_length(total);
             bar.set_position(done);
-        })
-        .map_err(of_setting)?;
-        bar.finish_and_clear();
+        };
+        let loaded = || bar.finish_and_clear();
+        let network = quantized_cache::load(self.config, &weights, options, file.as_ref(), &mut show, loaded)
+            .map_err(of_setting)?;
         if let Some(opened) = &self.opened {
             let now = [
                 ("base_fingerprint", network.fingerprint().to_owned()),

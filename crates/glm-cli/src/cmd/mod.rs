@@ -22,5 +22,6 @@ mod output;
 mod peaks;
 pub mod predict;
 pub mod progress;
+pub mod quantized_cache;
 pub mod signals;
 pub mod threads;

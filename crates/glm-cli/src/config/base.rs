@@ -10,6 +10,7 @@ use crate::args::model::{BaseArgs, ModelArgs};
 use crate::args::sources::Given;
 use crate::args::types::{BaseDtype, Bits, ComputeIn, Group};
 use crate::args::usage::{Remark, UsageError, refuse};
+use crate::config::quantized_cache::QuantizedCache;
 use crate::hub::{HubConfig, check_revision};
 
 /// How the four linear layers of every block are quantized.
@@ -54,6 +55,9 @@ pub struct BaseConfig {
     /// Numbers in which products with frozen weights are made.
     #[serde(default)]
     pub compute: ComputeConfig,
+    /// Where the quantized form is kept.
+    #[serde(default)]
+    pub quantized_cache: QuantizedCache,
 }
 
 /// Numbers that the processor has instructions for.
@@ -128,7 +132,8 @@ impl BaseConfig {
             }
         };
         let compute = ComputeConfig::new(given, base.compute)?;
-        Ok(Self { path, hub, dtype: base.base_dtype, quantization, compute })
+        let quantized_cache = base.quantized_cache.clone();
+        Ok(Self { path, hub, dtype: base.base_dtype, quantization, compute, quantized_cache })
     }
 
     /// Remarks on keys that the others leave without effect.

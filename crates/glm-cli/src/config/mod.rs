@@ -12,6 +12,7 @@ mod outputs;
 mod peers;
 mod plan;
 mod preflight;
+pub mod quantized_cache;
 mod resolve;
 pub mod run;
 mod summary;

@@ -19,7 +19,7 @@ use cache::RepoCache;
 use client::{Client, Listing, Metadata};
 pub use name::{HubName, check_revision, no_such_folder};
 use settings::Environment;
-pub use settings::HubConfig;
+pub use settings::{HubConfig, variable};
 
 /// The folder of a base that is given by `path`: that folder, or the snapshot of the hub name that `path` is.
 ///

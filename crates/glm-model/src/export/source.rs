@@ -180,7 +180,7 @@ impl Packed<'_> {
     /// # Errors
     /// A sentence, without the tensor's name, when types or shapes are not those of the official layout.
     pub fn to_f32(&self) -> Result<Vec<f32>, String> {
-        let frozen = quant::load_official(self.bits, &self.weight, &self.scale)?;
+        let frozen = quant::load_official(self.bits, &self.weight, &self.scale, None)?;
         let (out, inner) = frozen.shape();
         let mut values = vec![0.0; out * inner];
         values.par_chunks_mut(inner.max(1)).enumerate().for_each(|(index, row)| frozen.row(index, row));

@@ -2,7 +2,7 @@
 
 use super::inputs::Delta;
 use super::param::Param;
-use crate::ops::{self, FrozenLayer};
+use crate::ops;
 use crate::quant::Frozen;
 use candle_core::{Result, Tensor};
 
@@ -88,17 +88,6 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Weight and bias, where both are frozen.
-    ///
-    /// # Errors
-    /// Never for layers that were loaded.
-    pub(super) fn frozen(&self) -> Result<Option<FrozenLayer>> {
-        let Weight::Frozen(weight) = &self.weight else { return Ok(None) };
-        let bias = self.bias.as_ref().map(Param::seen).transpose()?;
-        let trains = bias.as_ref().is_some_and(Tensor::track_op);
-        Ok((!trains).then(|| FrozenLayer { weight: weight.clone(), bias }))
-    }
-
     /// `x [T, in]` → `[T, out]`, with `deltas` added.
     ///
     /// # Errors
@@ -111,5 +100,13 @@ impl Linear {
             (weight, None) => weight.matmul(x)?,
         };
         deltas.iter().try_fold(y, |y, delta| delta.add_to(y, x))
+    }
+
+    /// Weight and bias when neither trains and nothing is added to their product.
+    pub(super) fn frozen(&self, deltas: &[Delta]) -> Result<Option<(&Frozen, Option<Tensor>)>> {
+        let Weight::Frozen(weight) = &self.weight else { return Ok(None) };
+        let bias = self.bias.as_ref().map(Param::seen).transpose()?;
+        let trains = bias.as_ref().is_some_and(Tensor::track_op);
+        Ok((deltas.is_empty() && !trains).then_some((weight, bias)))
     }
 }

@@ -7,6 +7,7 @@ use super::{Block, Linear, Network, Trains, Weight, layout};
 use crate::config::GlmConfig;
 use crate::ops;
 use crate::quant::{self, Compute, DenseType, Frozen, Scheme};
+use crate::quantized_file::Quantized;
 use crate::variant::{Names, NormKind};
 use crate::weights::{TensorBytes, WeightFolder, fingerprint};
 use crate::{ModelError, Result};
@@ -62,9 +63,24 @@ impl Network {
         options: LoadOptions,
         progress: Progress<'_>,
     ) -> Result<Self> {
+        Self::from_quantized(config, weights, options, Quantized::default(), progress)
+    }
+
+    /// As [`Network::from_weights`], with matrices that were quantized from these weights before; what is not among them is
+    /// quantized now.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn from_quantized(
+        config: GlmConfig,
+        weights: &WeightFolder,
+        options: LoadOptions,
+        quantized: Quantized,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
         layout::check(&config, weights)?;
         options.trains.check(&config, options.scheme).map_err(ModelError::Setting)?;
-        Self::build(config, weights, options, progress)
+        Self::build(config, weights, options, quantized, progress)
     }
 
     /// Loads embedding, output layer and the first `layers` blocks of a folder: enough to measure what a block costs.
@@ -76,10 +92,16 @@ impl Network {
         let weights = WeightFolder::open(folder)?;
         layout::check(&config, &weights)?;
         let num_layers = layers.min(config.num_layers);
-        Self::build(GlmConfig { num_layers, ..config }, &weights, options, progress)
+        Self::build(GlmConfig { num_layers, ..config }, &weights, options, Quantized::default(), progress)
     }
 
-    fn build(config: GlmConfig, weights: &WeightFolder, options: LoadOptions, progress: Progress<'_>) -> Result<Self> {
+    fn build(
+        config: GlmConfig,
+        weights: &WeightFolder,
+        options: LoadOptions,
+        quantized: Quantized,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
         let scheme = stored_scheme(&config, weights, options)?;
         let trains = options.trains;
         let all = trains == Trains::All;
@@ -89,6 +111,9 @@ impl Network {
             compute: options.compute,
             trainable: all,
             in_bf16: trains != Trains::Nothing && trained_type(scheme) == DenseType::Bf16,
+            // Who quantized these weights has read all of them.
+            known: !quantized.is_empty(),
+            quantized,
             parameters: Vec::new(),
             done: 0,
             total: weights.bytes(),
@@ -147,6 +172,10 @@ struct Loader<'a> {
     trainable: bool,
     /// Whether the network is used in bf16, vectors included, as it will be saved.
     in_bf16: bool,
+    /// Matrices that are ready.
+    quantized: Quantized,
+    /// Whether these weights were read as a whole before, and found to be numbers.
+    known: bool,
     parameters: Vec<(String, Var)>,
     done: u64,
     total: u64,
@@ -198,8 +227,12 @@ impl Loader<'_> {
         if self.trainable {
             return Ok(Weight::Trainable(self.vector(name)?));
         }
-        let weight =
-            scheme.freeze(&self.bytes(name)?, self.weights.part(name)).map_err(|reason| self.wrong(name, reason))?;
+        let weight = match self.quantized.take(name) {
+            Some(weight) => Ok(weight),
+            None if self.known => scheme.freeze_known(&self.bytes(name)?, self.weights.part(name)),
+            None => scheme.freeze(&self.bytes(name)?, self.weights.part(name)),
+        };
+        let weight = weight.map_err(|reason| self.wrong(name, reason))?;
         self.finished(name);
         Ok(Weight::Frozen(Frozen { weight, compute }))
     }
@@ -248,7 +281,8 @@ impl Loader<'_> {
             None => self.matrix_in(&weight_name, self.scheme, compute)?,
             Some(bits) => {
                 let scale_name = format!("{name}.weight_scale");
-                let weight = quant::load_official(bits, &self.bytes(&weight_name)?, &self.bytes(&scale_name)?)
+                let (packed, scale) = (self.bytes(&weight_name)?, self.bytes(&scale_name)?);
+                let weight = quant::load_official(bits, &packed, &scale, self.weights.part(&weight_name))
                     .map_err(|reason| self.wrong(&weight_name, reason))?;
                 self.finished(&weight_name);
                 self.finished(&scale_name);

@@ -2,29 +2,35 @@
 //! live. Training code uses nothing else, besides candle's own `add`, `mul`, `matmul`, `tanh`, `narrow`, `reshape`,
 //! `cat` and `index_select`, which have gradients.
 
+mod added_linear;
 mod arithmetic;
 mod attention;
 mod cross_entropy;
 mod dropout;
 mod frozen_linear;
 mod frozen_mlp;
+mod frozen_norm;
 mod gelu;
 mod layer_norm;
+mod normed_linear;
 mod output_loss;
 mod rms_norm;
 mod rope;
 mod rounded;
 mod swiglu;
 
+pub use added_linear::{Onto, added_linear};
 pub use arithmetic::{add, add_scaled, seeded};
 pub use attention::{Span, attention, attention_cached};
 pub use cross_entropy::{cross_entropy, token_losses};
 pub use dropout::{Dropout, RowStream, dropout};
-pub use frozen_linear::{FrozenLayer, frozen_linear};
-pub use frozen_mlp::frozen_mlp;
+pub use frozen_linear::frozen_linear;
+pub use frozen_mlp::{FrozenMlp, frozen_mlp};
+pub use frozen_norm::FrozenNorm;
 pub use gelu::gelu;
 pub use glm_kernels::cpu::output_loss::scratch_bytes as output_loss_bytes;
 pub use layer_norm::layer_norm;
+pub use normed_linear::normed_linear;
 pub use output_loss::{output_loss, output_losses};
 pub use rms_norm::rms_norm;
 pub(crate) use rope::{ROPE_BASE, frequencies};

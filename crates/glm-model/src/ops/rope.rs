@@ -50,6 +50,34 @@ impl RopeTable {
         Self { heads, by_head: None, cos, sin }
     }
 
+    /// Refuses rows of another number or width.
+    pub(super) fn check(&self, tokens: usize, width: usize) -> Result<()> {
+        let heads = self.heads;
+        let whole = self.by_head.is_none_or(|n| n * 3 * heads.head_dim == width);
+        if width != heads.stride || tokens * heads.rotary / 2 != self.cos.len() || !whole {
+            candle_core::bail!("rope: [{tokens}, {width}] does not fit a table of {heads:?}");
+        }
+        Ok(())
+    }
+
+    /// Rows rotated, in the layout that attention reads.
+    pub(super) fn turned(&self, mut x: Vec<f32>) -> Vec<f32> {
+        if let Some(heads) = self.by_head {
+            x = regrouped(&x, heads, self.heads.head_dim, false);
+        }
+        rotate(&mut x, self.heads, &self.cos, &self.sin, false);
+        x
+    }
+
+    /// The gradient of what was turned, from that of the result.
+    pub(super) fn turned_back(&self, mut dy: Vec<f32>) -> Vec<f32> {
+        rotate(&mut dy, self.heads, &self.cos, &self.sin, true);
+        match self.by_head {
+            None => dy,
+            Some(heads) => regrouped(&dy, heads, self.heads.head_dim, true),
+        }
+    }
+
     /// The same, for rows that hold query, key and value of the first of `heads` heads, then of the second, …: the result
     /// holds all queries, then all keys, then all values.
     pub fn from_rows_by_head(self, heads: usize) -> Self {
@@ -70,11 +98,7 @@ struct Rope(Arc<RopeTable>);
 /// When the table was made for another number or width of rows.
 pub fn rope(x: &Tensor, table: &Arc<RopeTable>) -> Result<Tensor> {
     let (tokens, width) = x.dims2()?;
-    let heads = table.heads;
-    let whole = table.by_head.is_none_or(|n| n * 3 * heads.head_dim == width);
-    if width != heads.stride || tokens * heads.rotary / 2 != table.cos.len() || !whole {
-        candle_core::bail!("rope: [{tokens}, {width}] does not fit a table of {heads:?}");
-    }
+    table.check(tokens, width)?;
     x.contiguous()?.apply_op1(Rope(Arc::clone(table)))
 }
 
@@ -84,23 +108,12 @@ impl CustomOp1 for Rope {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let table = &self.0;
-        let x = floats(self.name(), storage, layout)?;
-        let mut y = match table.by_head {
-            None => x.to_vec(),
-            Some(heads) => regrouped(x, heads, table.heads.head_dim, false),
-        };
-        rotate(&mut y, table.heads, &table.cos, &table.sin, false);
+        let y = self.0.turned(floats(self.name(), storage, layout)?.to_vec());
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, arg: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let table = &self.0;
-        let mut dx = with_floats(grad, <[f32]>::to_vec)?;
-        rotate(&mut dx, table.heads, &table.cos, &table.sin, true);
-        if let Some(heads) = table.by_head {
-            dx = regrouped(&dx, heads, table.heads.head_dim, true);
-        }
+        let dx = self.0.turned_back(with_floats(grad, <[f32]>::to_vec)?);
         Ok(Some(tensor(dx, arg.shape().clone())?))
     }
 }

@@ -1,5 +1,6 @@
 //! Weights kept as floats: f32, f16 or bf16.
 
+use super::bytes::Bytes;
 use super::{DenseType, FrozenWeight};
 use crate::weights::MappedPart;
 use glm_kernels::cpu::frozen::{Matrix, Values};
@@ -10,13 +11,6 @@ pub struct Dense {
     inner: usize,
     dtype: DenseType,
     bytes: Bytes,
-}
-
-#[derive(Debug)]
-enum Bytes {
-    Held(Vec<u8>),
-    /// In the file that the weight was read from: the system reads pages when they are used, and may drop them again.
-    Mapped(MappedPart),
 }
 
 impl Dense {
@@ -38,21 +32,14 @@ impl Dense {
 
     fn of(inner: usize, dtype: DenseType, bytes: Bytes) -> Self {
         let (dense, row) = (Self { inner, dtype, bytes }, inner * dtype.size());
-        assert!(row > 0 && dense.bytes().len().is_multiple_of(row), "dense weight: not whole rows");
+        assert!(row > 0 && dense.bytes.len().is_multiple_of(row), "dense weight: not whole rows");
         dense
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Held(bytes) => bytes,
-            Bytes::Mapped(part) => part.bytes(),
-        }
     }
 }
 
 impl FrozenWeight for Dense {
     fn matrix(&self) -> Matrix<'_> {
-        let bytes = self.bytes();
+        let bytes: &[u8] = &self.bytes;
         let values = match self.dtype {
             DenseType::F32 => Values::F32(bytes.as_chunks().0),
             DenseType::F16 => Values::F16(bytes.as_chunks().0),
@@ -62,12 +49,10 @@ impl FrozenWeight for Dense {
     }
 
     fn bytes(&self) -> usize {
-        self.bytes().len()
+        self.bytes.len()
     }
 
     fn release(&self) {
-        if let Bytes::Mapped(part) = &self.bytes {
-            part.release();
-        }
+        self.bytes.release();
     }
 }

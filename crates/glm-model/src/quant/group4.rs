@@ -2,7 +2,8 @@
 //! candidates (largest magnitude over 8 … 6.5, either sign) with the least squared error, so that −8 is used too.
 
 use super::FrozenWeight;
-use crate::weights::TensorBytes;
+use super::bytes::Bytes;
+use crate::weights::{ElementType, MappedPart, TensorBytes};
 use glm_kernels::cpu::frozen::{Matrix, Values};
 use half::f16;
 use rayon::prelude::*;
@@ -12,9 +13,9 @@ use rayon::prelude::*;
 pub struct Group4 {
     inner: usize,
     group: usize,
-    packed: Vec<u8>,
+    packed: Bytes,
     /// Half precision, little-endian.
-    scales: Vec<[u8; 2]>,
+    scales: Bytes,
 }
 
 /// Divisors tried for the value of largest magnitude; −8 is the most negative integer, 7 the most positive.
@@ -36,8 +37,8 @@ impl Group4 {
             return Err(format!("{inner} columns, expected a multiple of the group width {group}"));
         }
         let groups = inner / group;
-        let (mut packed, mut scales) = (vec![0u8; out * inner / 2], vec![[0; 2]; out * groups]);
-        let rows = packed.par_chunks_mut(inner / 2).zip(scales.par_chunks_mut(groups)).enumerate();
+        let (mut packed, mut scales) = (vec![0u8; out * inner / 2], vec![0u8; out * groups * 2]);
+        let rows = packed.par_chunks_mut(inner / 2).zip(scales.par_chunks_mut(groups * 2)).enumerate();
         rows.try_for_each(|(r, (packed, scales))| {
             let row = tensor
                 .to_f32(r * inner..(r + 1) * inner)
@@ -45,13 +46,44 @@ impl Group4 {
             if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
                 return Err(format!("row {r} holds {bad}, so it cannot be quantized"));
             }
+            let (scales, _) = scales.as_chunks_mut();
             for ((values, packed), scale) in row.chunks_exact(group).zip(packed.chunks_exact_mut(group / 2)).zip(scales)
             {
                 *scale = quantize_group(values, packed).to_le_bytes();
             }
             Ok(())
         })?;
-        Ok(Self { inner, group, packed, scales })
+        Ok(Self { inner, group, packed: Bytes::Held(packed), scales: Bytes::Held(scales) })
+    }
+
+    /// Takes over packed integers `[out, in / 2]` and scales `[out, in / group]` in half precision; the integers stay in
+    /// `file`, their place in their file, when that is given.
+    ///
+    /// # Errors
+    /// When types or shapes are not these, or a scale is not finite.
+    pub fn load(
+        group: usize,
+        weight: &TensorBytes<'_>,
+        scale: &TensorBytes<'_>,
+        file: Option<MappedPart>,
+    ) -> Result<Self, String> {
+        let (&[out, stride], &[rows, groups]) = (weight.shape.as_slice(), scale.shape.as_slice()) else {
+            return Err(format!("shapes {:?} and {:?}, expected two dimensions each", weight.shape, scale.shape));
+        };
+        let types = (weight.dtype, scale.dtype);
+        let inner = stride.checked_mul(2).filter(|inner| *inner > 0 && Some(*inner) == groups.checked_mul(group));
+        let (Some(inner), true, (ElementType::I8 | ElementType::U8, ElementType::F16)) = (inner, out == rows, types)
+        else {
+            return Err(format!(
+                "{} {:?} with scales in {} {:?}, expected bytes [out, in / 2] with scales in f16 [out, in / {group}]",
+                types.0, weight.shape, types.1, scale.shape
+            ));
+        };
+        let (scales, _) = scale.data.as_chunks();
+        if let Some(at) = scales.iter().position(|s| !f16::from_le_bytes(*s).is_finite()) {
+            return Err(format!("scale {at} is not finite"));
+        }
+        Ok(Self { inner, group, packed: Bytes::of(weight.data, file), scales: Bytes::Held(scale.data.to_vec()) })
     }
 }
 
@@ -77,11 +109,15 @@ fn quantize_group(values: &[f32], packed: &mut [u8]) -> f16 {
 
 impl FrozenWeight for Group4 {
     fn matrix(&self) -> Matrix<'_> {
-        let values = Values::Int4Group { packed: &self.packed, scales: &self.scales, group: self.group };
+        let values = Values::Int4Group { packed: &self.packed, scales: self.scales.as_chunks().0, group: self.group };
         Matrix { rows: self.packed.len() * 2 / self.inner, cols: self.inner, values, row_scales: None }
     }
 
     fn bytes(&self) -> usize {
-        self.packed.len() + self.scales.len() * 2
+        self.packed.len() + self.scales.len()
+    }
+
+    fn release(&self) {
+        self.packed.release();
     }
 }

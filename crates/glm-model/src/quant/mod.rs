@@ -2,6 +2,7 @@
 //!
 //! A frozen weight never gets a gradient of its own; it only passes the gradient of its output on to its input.
 
+mod bytes;
 mod dense;
 mod group4;
 mod official;
@@ -115,14 +116,29 @@ impl Scheme {
         if !tensor.dtype.is_float() {
             return Err(format!("its elements are {}, expected floats", tensor.dtype));
         }
+        if matches!(self, Self::Dense { .. })
+            && let Some(at) = not_finite(tensor).first
+        {
+            let value = tensor.to_f32(at..at + 1).map_or(f32::NAN, |v| v[0]);
+            return Err(format!("element {at} is {value}; the file is damaged"));
+        }
+        self.freeze_known(tensor, file)
+    }
+
+    /// As [`Scheme::freeze`], of values that were found to be finite before: floats that stay in their file are not read.
+    ///
+    /// # Errors
+    /// As [`Scheme::freeze`].
+    pub fn freeze_known(
+        self,
+        tensor: &TensorBytes<'_>,
+        file: Option<MappedPart>,
+    ) -> Result<Arc<dyn FrozenWeight>, String> {
+        if !tensor.dtype.is_float() {
+            return Err(format!("its elements are {}, expected floats", tensor.dtype));
+        }
         Ok(match self {
-            Self::Dense { dtype } => {
-                if let Some(at) = not_finite(tensor).first {
-                    let value = tensor.to_f32(at..at + 1).map_or(f32::NAN, |v| v[0]);
-                    return Err(format!("element {at} is {value}; the file is damaged"));
-                }
-                dense(tensor, dtype, file)
-            }
+            Self::Dense { dtype } => dense(tensor, dtype, file),
             Self::Int8 => Arc::new(RowInt8::quantize(tensor)?),
             Self::Int4 => Arc::new(RowInt4::quantize(tensor)?),
             Self::Int4Group { group } => Arc::new(Group4::quantize(tensor, group)?),
@@ -207,7 +223,8 @@ fn converted<const N: usize>(tensor: &TensorBytes<'_>, convert: impl Fn(f32) -> 
     values
 }
 
-/// Rebuilds a weight of the official quantized layout from `weight` and `weight_scale`.
+/// Rebuilds a weight of the official quantized layout from `weight` and `weight_scale`. The integers stay in `file`, their
+/// place in their file, when that is given; a copy is made otherwise.
 ///
 /// # Errors
 /// A sentence, without the tensor's name, when types or shapes do not belong to that layout.
@@ -215,10 +232,11 @@ pub fn load_official(
     bits: u8,
     weight: &TensorBytes<'_>,
     scale: &TensorBytes<'_>,
+    file: Option<MappedPart>,
 ) -> Result<Arc<dyn FrozenWeight>, String> {
     match bits {
-        8 => Ok(Arc::new(RowInt8::load(weight, scale)?)),
-        4 => Ok(Arc::new(RowInt4::load(weight, scale)?)),
+        8 => Ok(Arc::new(RowInt8::load(weight, scale, file)?)),
+        4 => Ok(Arc::new(RowInt4::load(weight, scale, file)?)),
         _ => Err(format!("quantization_bit is {bits}, expected 4 or 8")),
     }
 }

@@ -3,7 +3,8 @@
 //! the high half of a byte and the odd one after it into the low half, both two's complement.
 
 use super::FrozenWeight;
-use crate::weights::{ElementType, TensorBytes};
+use super::bytes::Bytes;
+use crate::weights::{ElementType, MappedPart, TensorBytes};
 use glm_kernels::cpu::frozen::{Matrix, Values};
 use glm_kernels::cpu::quantize;
 use half::f16;
@@ -18,7 +19,7 @@ pub type RowInt4 = RowScaled<2>;
 #[derive(Debug)]
 pub struct RowScaled<const VALUES: usize> {
     inner: usize,
-    packed: Vec<u8>,
+    packed: Bytes,
     half_scales: Vec<f16>,
     scales: Vec<f32>,
 }
@@ -26,7 +27,7 @@ pub struct RowScaled<const VALUES: usize> {
 impl<const VALUES: usize> RowScaled<VALUES> {
     const LARGEST: f32 = if VALUES == 2 { 7.0 } else { 127.0 };
 
-    fn new(inner: usize, packed: Vec<u8>, half_scales: Vec<f16>) -> Self {
+    fn new(inner: usize, packed: Bytes, half_scales: Vec<f16>) -> Self {
         let scales = half_scales.iter().map(|s| s.to_f32()).collect();
         Self { inner, packed, half_scales, scales }
     }
@@ -60,7 +61,7 @@ impl<const VALUES: usize> RowScaled<VALUES> {
             Self::quantize_row(row, packed).map_err(|reason| format!("row {r}: {reason}"))
         });
         let half_scales = scales.collect::<Result<Vec<f16>, String>>()?;
-        Ok(Self::new(inner, packed, half_scales))
+        Ok(Self::new(inner, Bytes::Held(packed), half_scales))
     }
 
     fn quantize_row(row: &[[u8; 2]], packed: &mut [u8]) -> Result<f16, String> {
@@ -81,11 +82,11 @@ impl<const VALUES: usize> RowScaled<VALUES> {
         Ok(scale)
     }
 
-    /// Takes over stored integers and scales.
+    /// Takes over stored integers and scales. The integers stay in `file`, their place in their file, when that is given.
     ///
     /// # Errors
     /// When types or shapes are not those of the official layout, or a scale is not finite.
-    pub fn load(weight: &TensorBytes<'_>, scale: &TensorBytes<'_>) -> Result<Self, String> {
+    pub fn load(weight: &TensorBytes<'_>, scale: &TensorBytes<'_>, file: Option<MappedPart>) -> Result<Self, String> {
         let &[out, stride] = weight.shape.as_slice() else {
             return Err(format!("shape {:?}, expected two dimensions", weight.shape));
         };
@@ -100,7 +101,7 @@ impl<const VALUES: usize> RowScaled<VALUES> {
         if let Some(row) = half_scales.iter().position(|s| !s.is_finite()) {
             return Err(format!("weight_scale[{row}] is {}", half_scales[row]));
         }
-        Ok(Self::new(stride * VALUES, weight.data.to_vec(), half_scales))
+        Ok(Self::new(stride * VALUES, Bytes::of(weight.data, file), half_scales))
     }
 
     /// The packed integers, as the official files hold them.
@@ -122,5 +123,9 @@ impl<const VALUES: usize> FrozenWeight for RowScaled<VALUES> {
 
     fn bytes(&self) -> usize {
         self.packed.len() + self.scales.len() * 6
+    }
+
+    fn release(&self) {
+        self.packed.release();
     }
 }

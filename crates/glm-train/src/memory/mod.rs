@@ -43,14 +43,22 @@ pub fn peak_resident() -> Option<u64> {
     proc_value("/proc/self/status", "VmHWM")
 }
 
-/// Bytes of activations that one block keeps for the backward pass of a batch of `tokens`.
+/// Bytes of activations that one frozen block keeps for the backward pass of a batch of `tokens`.
 ///
-/// What the tape holds, in f32: seven tensors of the hidden width (input, two norms, two layer outputs, two sums),
-/// three of the fused projection (product, bias, rotated), the attention's output, and the MLP's rows before its activation.
+/// What the tape holds, in f32: three tensors of the hidden width (input, two sums), queries, keys and values as attention
+/// reads them, the attention's output, and what the MLP's activation reads. What lies between is not kept: frozen norms and
+/// layers are one operation with their neighbours.
 pub fn block_activations(config: &GlmConfig, tokens: usize) -> u64 {
     let attention = config.num_attention_heads * config.head_dim;
     let inner = config.knobs.activation.width_before(config.ffn_hidden_size);
-    let width = 7 * config.hidden_size + 3 * config.fused_width() + attention + inner;
+    let width = 3 * config.hidden_size + config.fused_width() + attention + inner;
+    (width * tokens * 4) as u64
+}
+
+/// Bytes that a block whose weights train keeps beside [`block_activations`]: the outputs of both norms, of the layers
+/// before they are added, of the projection before it is rotated and before its bias, and of the MLP's activation.
+pub fn trained_activations(config: &GlmConfig, tokens: usize) -> u64 {
+    let width = 4 * config.hidden_size + 2 * config.fused_width() + config.ffn_hidden_size;
     (width * tokens * 4) as u64
 }
 
@@ -58,8 +66,8 @@ pub fn block_activations(config: &GlmConfig, tokens: usize) -> u64 {
 pub fn last_block_activations(config: &GlmConfig, tokens: usize, targets: usize) -> u64 {
     let attention = config.num_attention_heads * config.head_dim;
     let inner = config.knobs.activation.width_before(config.ffn_hidden_size);
-    // Input, norm and attention of all rows; the rows that are taken of them, and what follows.
-    let before = 2 * config.hidden_size + 3 * config.fused_width() + attention;
-    let behind = 5 * config.hidden_size + 2 * config.hidden_size + attention + inner;
+    // Input and attention of all rows; the rows that are taken of them, and what follows.
+    let before = config.hidden_size + config.fused_width() + attention;
+    let behind = 3 * config.hidden_size + attention + inner;
     ((before * tokens + behind * targets.min(tokens)) * 4) as u64
 }

@@ -9,10 +9,12 @@ use glm_model::glm::layout;
 use glm_model::{Compute, GlmConfig, Scheme};
 use glm_train::memory::{self, Machine};
 use serde::Serialize;
+use std::path::PathBuf;
 
 use super::peaks::Peaks;
 use super::{bench, output, threads};
 use crate::config::DoctorSettings;
+use crate::config::quantized_cache::usual_folder;
 pub use processor::Processor;
 
 /// What was found.
@@ -26,6 +28,8 @@ pub struct Findings {
     kernels: Kernels,
     /// Memory.
     memory: Machine,
+    /// Quantized forms of bases that are kept on disk.
+    quantized_cache: Option<Kept>,
     /// The graphics card.
     gpu: Gpu,
     /// What it reaches.
@@ -60,6 +64,28 @@ pub struct Gpu {
     used: bool,
     /// Whether the driver of one is there.
     nvidia_driver: bool,
+}
+
+/// What is kept on disk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kept {
+    /// The folder of `--quantized_cache auto`, there or not.
+    folder: PathBuf,
+    /// Files in it.
+    files: usize,
+    /// Their bytes.
+    bytes: u64,
+}
+
+impl Kept {
+    /// Looks into the folder; `None` where the user has no home.
+    fn look() -> Option<Self> {
+        let folder = usual_folder()?;
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let found = entries.filter_map(|entry| entry.metadata().ok()).filter(|found| found.is_file());
+        let (files, bytes) = found.fold((0, 0), |(files, bytes), found| (files + 1, bytes + found.len()));
+        Some(Self { folder, files, bytes })
+    }
 }
 
 /// What a model takes here.
@@ -104,6 +130,7 @@ pub fn run(settings: &DoctorSettings) -> anyhow::Result<()> {
         processor,
         kernels,
         memory,
+        quantized_cache: Kept::look(),
         gpu,
         measured,
         chatglm2_6b_int4,

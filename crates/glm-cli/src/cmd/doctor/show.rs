@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write};
 
-use super::Findings;
+use super::{Findings, Kept};
 use crate::cmd::inspect::report::bytes;
 
 /// Columns of a terminal.
@@ -39,6 +39,10 @@ pub fn write(out: &mut impl Write, findings: &Findings) -> Result {
     fact(out, "swap in use", &known(memory.swap_used))?;
     if let Some(limit) = memory.container_limit {
         fact(out, "container's limit", &bytes(limit))?;
+    }
+    if let Some(Kept { folder, files, bytes: size }) = &findings.quantized_cache {
+        let what = if *files == 0 { "none is kept" } else { &format!("{} in {files} files", bytes(*size)) };
+        fact(out, "quantized bases", &format!("{what} ({})", folder.display()))?;
     }
     writeln!(out, "\nMeasured, all threads together")?;
     fact(out, "memory is read at", &format!("{:.1} GB/s", findings.measured.read_bytes_per_second / 1e9))?;

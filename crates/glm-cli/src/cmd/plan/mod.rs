@@ -45,8 +45,19 @@ pub struct Plan {
     free: Option<u64>,
     /// The same run in other forms.
     alternatives: Vec<Alternative>,
+    /// The quantized form that is kept of the base, if one is.
+    quantized_form: Option<QuantizedForm>,
     /// Time; `None` when it was not measured.
     time: Option<time::Time>,
+}
+
+/// The quantized form of the base on disk.
+#[derive(Debug, Serialize)]
+struct QuantizedForm {
+    path: String,
+    bytes: u64,
+    /// Whether it is there; else the run writes it.
+    there: bool,
 }
 
 /// The run in another form.
@@ -103,6 +114,11 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
             * (base.config.num_layers * base.config.key_value_width() * size_of::<f32>()) as u64,
         free,
         alternatives: work::alternatives(&work, adapter, base.config.quantization_bit),
+        quantized_form: base.quantized.as_ref().map(|file| QuantizedForm {
+            path: file.path().display().to_string(),
+            bytes: file.bytes(),
+            there: file.is_current(),
+        }),
         lengths,
         time,
     };

@@ -15,6 +15,10 @@ pub fn print(plan: &Plan) {
         "steps     {} in all, {} an epoch, {} micro batches",
         plan.total_steps, plan.steps_per_epoch, plan.micro_batches
     );
+    if let Some(form) = &plan.quantized_form {
+        let there = if form.there { "kept in" } else { "to be written to" };
+        println!("quantized {} {there} {}", size(form.bytes), form.path);
+    }
     println!("\nmemory");
     for (name, bytes) in [
         ("program", m.process),

@@ -8,7 +8,7 @@ use glm_model::adapter::{LoraConfig, PrefixConfig, parse_targets};
 use glm_model::glm::layout;
 use glm_model::{DenseType, GlmConfig, Scheme};
 use glm_train::memory::{Workload, predict};
-use glm_train::{Checkpointing, TrainConfig, full_activations, lora_activations, memory, pass};
+use glm_train::{Checkpointing, TrainConfig, lora_activations, memory, pass};
 use serde::Serialize;
 
 /// Rows and tokens of the training file.
@@ -182,8 +182,7 @@ fn of_pass<'a>(
             work.trainable = layout::parameter_count(config);
             work.largest_trainable = (config.vocab_size * config.hidden_size) as u64;
             work.base_trains = true;
-            work.added_activations =
-                full_activations(config, scheme.dense_type() == Some(DenseType::Bf16), work.tokens);
+            work.added_activations = rounded_copies(config, scheme) + memory::trained_activations(config, work.tokens);
             work.scheme = Scheme::Dense { dtype: Some(DenseType::F32) };
         }
         (AdapterConfig::Freeze { num_layer_trainable }, None) => {
@@ -193,8 +192,7 @@ fn of_pass<'a>(
             work.largest_trainable = layout::linears(config).iter().map(sizes).max().unwrap_or(0);
             work.base_trains = true;
             work.backward_blocks = *num_layer_trainable;
-            work.added_activations =
-                full_activations(config, scheme.dense_type() == Some(DenseType::Bf16), work.tokens);
+            work.added_activations = rounded_copies(config, scheme) + memory::trained_activations(config, work.tokens);
             // Only their form differs: what trains is f32.
             work.scheme = Scheme::Dense { dtype: None };
         }
@@ -207,6 +205,11 @@ fn of_pass<'a>(
 fn block_values(config: &GlmConfig) -> u64 {
     let count = |num_layers| layout::parameter_count(&GlmConfig { num_layers, ..config.clone() });
     count(1) - count(0)
+}
+
+/// Bytes of the rounded copies of a block's weights that its tape holds when they train as bf16.
+fn rounded_copies(config: &GlmConfig, scheme: Scheme) -> u64 {
+    if scheme.dense_type() == Some(DenseType::Bf16) { 4 * block_values(config) } else { 0 }
 }
 
 /// What trains, in a few words.
