@@ -5,9 +5,11 @@ use super::tile::LANES;
 use super::{bytes_of, fours_of, largest_of, magnitude, transposed};
 use crate::cpu::frozen::Along;
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512, __m512i, _mm_loadl_epi64, _mm256_loadu_si256, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_cvtepu16_epi32, _mm512_cvtph_ps, _mm512_loadu_ps, _mm512_max_epu32, _mm512_mul_ps,
-    _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srai_epi32,
+    __m128i, __m256i, __m512, __m512i, _mm_loadl_epi64, _mm_unpacklo_epi8, _mm256_loadu_si256, _mm256_set1_epi16,
+    _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepu8_epi32,
+    _mm512_cvtepu16_epi32, _mm512_cvtph_ps, _mm512_extracti64x4_epi64, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_max_epu16, _mm512_max_epu32, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_set1_epi8, _mm512_set1_epi16,
+    _mm512_set1_epi64, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srlv_epi32,
     _mm512_storeu_si512, _mm512_xor_si512,
 };
 use std::ops::Range;
@@ -21,6 +23,52 @@ pub(super) trait Floats: Copy {
     /// # Safety
     /// The machine has AVX-512 F and BW, and the values lie inside the matrix.
     unsafe fn values(self, row: usize, col: usize) -> __m512;
+
+    /// The greater of the magnitudes of values `col..col + 32` of row `row` and those found before, each in its column; in a
+    /// form of its own, which begins with zeros. `col` is a multiple of 32.
+    ///
+    /// # Safety
+    /// As [`Floats::values`].
+    #[inline(always)]
+    unsafe fn greatest(self, before: [__m512i; 2], row: usize, col: usize) -> [__m512i; 2] {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            let of = |half: usize| magnitude(self.values(row, col + half * 16));
+            [_mm512_max_epu32(before[0], of(0)), _mm512_max_epu32(before[1], of(1))]
+        }
+    }
+
+    /// What [`Floats::greatest`] found, as floats without a sign.
+    ///
+    /// # Safety
+    /// As [`Floats::values`].
+    #[inline(always)]
+    unsafe fn found(greatest: [__m512i; 2]) -> [__m512i; 2] {
+        greatest
+    }
+}
+
+/// Halves without their sign are ordered as integers are: 32 of a row at a time.
+///
+/// # Safety
+/// The machine has AVX-512 F and BW, and 32 values lie at `at`.
+#[inline(always)]
+unsafe fn greater_halves(before: __m512i, at: *const [u8; 2]) -> __m512i {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let magnitudes = _mm512_and_si512(_mm512_loadu_si512(at.cast()), _mm512_set1_epi16(0x7fff));
+        _mm512_max_epu16(before, magnitudes)
+    }
+}
+
+/// The halves of a vector.
+///
+/// # Safety
+/// The machine has AVX-512 F.
+#[inline(always)]
+unsafe fn parts(vector: __m512i) -> [__m256i; 2] {
+    // SAFETY: the caller's machine has the set.
+    unsafe { [_mm512_castsi512_si256(vector), _mm512_extracti64x4_epi64::<1>(vector)] }
 }
 
 /// Single precision, and values of a row.
@@ -59,6 +107,20 @@ impl Floats for F16<'_> {
         // SAFETY: passed on from the caller.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(self.0.as_ptr().add(row * self.1 + col).cast::<__m256i>())) }
     }
+
+    // SAFETY: as above.
+    #[inline(always)]
+    unsafe fn greatest(self, before: [__m512i; 2], row: usize, col: usize) -> [__m512i; 2] {
+        // SAFETY: passed on from the caller.
+        unsafe { [greater_halves(before[0], self.0.as_ptr().add(row * self.1 + col)), before[1]] }
+    }
+
+    // SAFETY: as above.
+    #[inline(always)]
+    unsafe fn found(greatest: [__m512i; 2]) -> [__m512i; 2] {
+        // SAFETY: passed on from the caller.
+        unsafe { parts(greatest[0]).map(|half| _mm512_castps_si512(_mm512_cvtph_ps(half))) }
+    }
 }
 
 impl Floats for Bf16<'_> {
@@ -72,6 +134,20 @@ impl Floats for Bf16<'_> {
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)))
         }
     }
+
+    // SAFETY: as above.
+    #[inline(always)]
+    unsafe fn greatest(self, before: [__m512i; 2], row: usize, col: usize) -> [__m512i; 2] {
+        // SAFETY: passed on from the caller.
+        unsafe { [greater_halves(before[0], self.0.as_ptr().add(row * self.1 + col)), before[1]] }
+    }
+
+    // SAFETY: as above.
+    #[inline(always)]
+    unsafe fn found(greatest: [__m512i; 2]) -> [__m512i; 2] {
+        // SAFETY: passed on from the caller.
+        unsafe { parts(greatest[0]).map(|half| _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half))) }
+    }
 }
 
 impl Floats for Int4Group<'_> {
@@ -83,26 +159,18 @@ impl Floats for Int4Group<'_> {
         // SAFETY: passed on from the caller; a group has a factor.
         unsafe {
             let bytes = _mm_loadl_epi64(self.packed.as_ptr().add(at / 2).cast::<__m128i>());
-            // Every byte twice, moved up so that its high or low half ends at the sign.
-            let twice = std::arch::x86_64::_mm_unpacklo_epi8(bytes, bytes);
-            let places = in_turn(24, 28);
-            let integers = std::arch::x86_64::_mm512_sllv_epi32(_mm512_cvtepu8_epi32(twice), places);
-            let integers = _mm512_cvtepi32_ps(_mm512_srai_epi32::<28>(integers));
-            let scale = half::f16::from_le_bytes(self.scales[at / self.group]).to_f32();
-            _mm512_mul_ps(integers, _mm512_set1_ps(scale))
+            // Every byte twice: the first of the pair looks up its high half, the second its low half.
+            let twice = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(bytes, bytes));
+            let halves = _mm512_srlv_epi32(twice, _mm512_set1_epi64(4));
+            let integers = _mm512_permutexvar_ps(halves, _mm512_loadu_ps(INT4.as_ptr()));
+            let scale = i16::from_le_bytes(*self.scales.get_unchecked(at / self.group));
+            _mm512_mul_ps(integers, _mm512_cvtph_ps(_mm256_set1_epi16(scale)))
         }
     }
 }
 
-/// Elements in turn `even` and `odd`.
-///
-/// # Safety
-/// The machine has AVX-512 F.
-#[inline(always)]
-unsafe fn in_turn(even: i64, odd: i64) -> __m512i {
-    // SAFETY: the caller's machine has the set.
-    unsafe { std::arch::x86_64::_mm512_set1_epi64(odd << 32 | even) }
-}
+/// The integers −8 … 7, by their four bits.
+const INT4: [f32; 16] = [0., 1., 2., 3., 4., 5., 6., 7., -8., -7., -6., -5., -4., -3., -2., -1.];
 
 /// Fills `out [fours][LANES]` with unsigned integers of a block; returns what one means in each lane.
 ///
@@ -130,18 +198,17 @@ pub(super) unsafe fn fill(
 /// # Safety
 /// As [`fill`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn across(rows: impl Floats, lane: usize, sum: Range<usize>, out: &mut [u32]) -> [f32; LANES] {
+unsafe fn across<R: Floats>(rows: R, lane: usize, sum: Range<usize>, out: &mut [u32]) -> [f32; LANES] {
     let offset = _mm512_set1_epi8(i8::MIN);
     let steps: [Step; LANES] = std::array::from_fn(|i| {
-        let mut most = [_mm512_setzero_si512(); 2];
+        let mut greatest = [_mm512_setzero_si512(); 2];
         for col in sum.clone().step_by(32) {
-            for (half, most) in most.iter_mut().enumerate() {
-                // SAFETY: the caller vouches for rows and columns.
-                let values = unsafe { rows.values(lane + i, col + half * 16) };
-                *most = _mm512_max_epu32(*most, magnitude(values));
-            }
+            // SAFETY: the caller vouches for rows and columns.
+            greatest = unsafe { rows.greatest(greatest, lane + i, col) };
         }
-        Step::of(largest_of(_mm512_max_epu32(most[0], most[1])))
+        // SAFETY: the sets are enabled here.
+        let [low, high] = unsafe { R::found(greatest) };
+        Step::of(largest_of(_mm512_max_epu32(low, high)))
     });
     for (block, col) in sum.step_by(64).enumerate() {
         for half in 0..2 {
@@ -167,21 +234,19 @@ unsafe fn across(rows: impl Floats, lane: usize, sum: Range<usize>, out: &mut [u
 /// # Safety
 /// As [`fill`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn down(rows: impl Floats, lane: usize, sum: Range<usize>, out: &mut [u32]) -> [f32; LANES] {
+unsafe fn down<R: Floats>(rows: R, lane: usize, sum: Range<usize>, out: &mut [u32]) -> [f32; LANES] {
     let offset = _mm512_set1_epi8(i8::MIN);
-    let mut most = [_mm512_setzero_si512(); 2];
+    let mut greatest = [_mm512_setzero_si512(); 2];
     for row in sum.clone() {
-        for (half, most) in most.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for rows and columns.
-            let values = unsafe { rows.values(row, lane + half * 16) };
-            *most = _mm512_max_epu32(*most, magnitude(values));
-        }
+        // SAFETY: the caller vouches for rows and columns.
+        greatest = unsafe { rows.greatest(greatest, row, lane) };
     }
     let mut bits = [0u32; LANES];
     let mut inverses = [_mm512_setzero_ps(); 2];
-    for (half, most) in most.into_iter().enumerate() {
+    // SAFETY: the sets are enabled here.
+    for (half, found) in unsafe { R::found(greatest) }.into_iter().enumerate() {
         // SAFETY: the array holds both halves.
-        unsafe { _mm512_storeu_si512(bits.as_mut_ptr().add(half * 16).cast(), most) };
+        unsafe { _mm512_storeu_si512(bits.as_mut_ptr().add(half * 16).cast(), found) };
     }
     let steps = bits.map(|bits| Step::of(f32::from_bits(bits)));
     let inverse = steps.map(|step| step.inverse);

@@ -2,6 +2,7 @@
 //! With AVX-512 VNNI (`vpdpbusd`): sums of four products of an unsigned and a signed byte. The weights are made unsigned by an
 //! offset, and the sums begin with what it adds, taken off.
 
+mod ahead;
 mod floats;
 mod left;
 mod panel;
@@ -11,6 +12,7 @@ use super::BLOCK;
 use super::quantize::MAGIC;
 use crate::cpu::frozen::bf16::transposed;
 use crate::cpu::frozen::{Along, Destination, Matrix};
+use ahead::Ahead;
 use left::Left;
 use rayon::prelude::*;
 use std::arch::x86_64::{
@@ -31,9 +33,9 @@ struct Portion {
 }
 
 /// Long rows of the matrix are read one after the other.
-const ALONG_COLUMNS: Portion = Portion { panels: 1, blocks: 16 };
+const ALONG_COLUMNS: Portion = Portion { panels: 1, blocks: 8 };
 /// 128 columns: a cache line of INT4, which would be read again for every panel otherwise.
-const ALONG_ROWS: Portion = Portion { panels: 4, blocks: 4 };
+const ALONG_ROWS: Portion = Portion { panels: 4, blocks: 2 };
 
 /// `u32`s of a panel of a whole block.
 const PANEL: usize = BLOCK / 4 * LANES;
@@ -80,8 +82,21 @@ pub(super) fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option
                         scales[at] = unsafe { panel::fill(matrix, along, lanes, block(number), out) };
                     }
                 }
+                // The next part of the sum, or the next task's first.
+                let next = match numbers.end < blocks {
+                    true => (task.clone(), numbers.end),
+                    false => (task.end.min(width)..(task.end + columns).min(width), 0),
+                };
+                let next_sum = block(next.1).start..block((next.1 + portion.blocks).min(blocks) - 1).end;
+                let ahead = match along {
+                    Along::Columns => Ahead::new(matrix, next.0, next_sum),
+                    Along::Rows => Ahead::new(matrix, next_sum, next.0),
+                };
+                let (mut done, parts) = (0, left.strips().count() * numbers.len());
                 for (row, height) in left.strips() {
                     for number in numbers.clone() {
+                        ahead.fetch(done, parts);
+                        done += 1;
                         let part = left.part((row, height), number);
                         let mut starts = [0; MOST_ROWS];
                         starts.iter_mut().zip(part.sums).for_each(|(start, sum)| *start = -offset * sum);
