@@ -88,7 +88,7 @@ fn gradient(matrix: &Matrix<'_>, compute: Compute, dy: &[f32], dx: &mut [f32], a
     assert_eq!(dx.len(), tokens * cols, "input gradient: result is not [T, {cols}]");
     let compute = compute.for_tokens(tokens);
     match compute {
-        Compute::Int8 => int8::input_gradient(matrix, dy, dx),
+        Compute::Int8 => int8::input_gradient(matrix, dy, dx, add),
         #[cfg(target_arch = "x86_64")]
         Compute::Bf16 | Compute::Bf16Split if compute.available() => bf16::input_gradient(matrix, dy, dx, add),
         _ => f32::input_gradient(matrix, dy, dx, add),

@@ -33,18 +33,18 @@ pub(super) fn available() -> bool {
 pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if available() {
-        return x86::product(matrix, Along::Columns, x, bias, y);
+        return x86::product(matrix, Along::Columns, x, bias, false, y);
     }
-    scalar::product(matrix, Along::Columns, x, bias, y);
+    scalar::product(matrix, Along::Columns, x, bias, false, y);
 }
 
-/// `dx[T, cols] = dy[T, rows] · W`; the lengths are right.
-pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32]) {
+/// `dx[T, cols] = dy[T, rows] · W`, or `+=` with `add`; the lengths are right.
+pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32], add: bool) {
     #[cfg(target_arch = "x86_64")]
     if available() {
-        return x86::product(matrix, Along::Rows, dy, None, dx);
+        return x86::product(matrix, Along::Rows, dy, None, add, dx);
     }
-    scalar::product(matrix, Along::Rows, dy, None, dx);
+    scalar::product(matrix, Along::Rows, dy, None, add, dx);
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use std::ops::Range;
 /// Results of a task.
 const LANES: usize = 64;
 
-/// Both directions: `x [T, depth]`, `out [T, width]`.
-pub fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+/// Both directions: `x [T, depth]`, `out [T, width]`, to which the product is added with `add`.
+pub fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option<&[f32]>, add: bool, out: &mut [f32]) {
     let (width, depth) = along.sizes(matrix);
     let left = Left::new(x, depth, along.scales_of_sum(matrix));
     let lanes = LANES.next_multiple_of(matrix.column_step());
@@ -31,7 +31,7 @@ pub fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option<&[f32]
                     let at = target.at(token * width + lane);
                     // SAFETY: this task alone touches the columns `lanes` of `out`, which outlives the loop.
                     unsafe {
-                        if number > 0 {
+                        if add || number > 0 {
                             v += at.read();
                         }
                         if let Some(bias) = bias.filter(|_| sum.end == depth) {

@@ -16,12 +16,14 @@ proptest! {
         for matrix in forms.all() {
             let (mut y, mut expected) = (vec![9.0; tokens * rows], vec![0.0; tokens * rows]);
             matmul(&matrix, &x, Some(&bias), &mut y);
-            scalar::product(&matrix, Along::Columns, &x, Some(&bias), &mut expected);
+            scalar::product(&matrix, Along::Columns, &x, Some(&bias), false, &mut expected);
             prop_assert_eq!(bits(&y), bits(&expected));
             let (mut dx, mut expected) = (vec![9.0; tokens * cols], vec![0.0; tokens * cols]);
-            input_gradient(&matrix, &dy, &mut dx);
-            scalar::product(&matrix, Along::Rows, &dy, None, &mut expected);
-            prop_assert_eq!(bits(&dx), bits(&expected));
+            for add in [false, true] {
+                input_gradient(&matrix, &dy, &mut dx, add);
+                scalar::product(&matrix, Along::Rows, &dy, None, add, &mut expected);
+                prop_assert_eq!(bits(&dx), bits(&expected));
+            }
         }
     }
 }
@@ -38,12 +40,14 @@ fn long_products_are_those_of_the_scalar_twin() {
             let form = std::mem::discriminant(&matrix.values);
             let (mut y, mut expected) = (vec![9.0; 17 * rows], vec![0.0; 17 * rows]);
             matmul(&matrix, &x, Some(&bias), &mut y);
-            scalar::product(&matrix, Along::Columns, &x, Some(&bias), &mut expected);
+            scalar::product(&matrix, Along::Columns, &x, Some(&bias), false, &mut expected);
             assert!(bits(&y) == bits(&expected), "{form:?} [{rows}, {cols}]");
             let (mut dx, mut expected) = (vec![9.0; 17 * cols], vec![0.0; 17 * cols]);
-            input_gradient(&matrix, &dy, &mut dx);
-            scalar::product(&matrix, Along::Rows, &dy, None, &mut expected);
-            assert!(bits(&dx) == bits(&expected), "gradient {form:?} [{rows}, {cols}]");
+            for add in [false, true] {
+                input_gradient(&matrix, &dy, &mut dx, add);
+                scalar::product(&matrix, Along::Rows, &dy, None, add, &mut expected);
+                assert!(bits(&dx) == bits(&expected), "gradient {form:?} [{rows}, {cols}], add {add}");
+            }
         }
     }
 }
@@ -61,7 +65,7 @@ fn errors_stay_below_half_a_step_of_every_factor() {
                 let mut found = vec![9.0; tokens * width];
                 match along {
                     Along::Columns => matmul(&matrix, x, None, &mut found),
-                    Along::Rows => input_gradient(&matrix, x, &mut found),
+                    Along::Rows => input_gradient(&matrix, x, &mut found, false),
                 }
                 let weights = scalar::block(&matrix, along, 0..width, 0..depth);
                 let of_sum = |i: usize| along.scales_of_sum(&matrix).map_or(1.0, |s| s[i]);

@@ -51,9 +51,9 @@ pub(super) fn available() -> bool {
     })
 }
 
-/// Both directions: `x [T, depth]`, `out [T, width]`. Every task makes the panels of some columns of the result and multiplies
+/// Both directions: `x [T, depth]`, `out [T, width]`, to which the product is added with `add`. Every task makes the panels of some columns of the result and multiplies
 /// all rows of `x` with them.
-pub(super) fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+pub(super) fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option<&[f32]>, add: bool, out: &mut [f32]) {
     assert!(available(), "int8 product: the machine lacks the instructions");
     let (width, depth) = along.sizes(matrix);
     let left = Left::new(x, depth, along.scales_of_sum(matrix));
@@ -105,7 +105,7 @@ pub(super) fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option
                             let last = bias.filter(|_| number + 1 == blocks);
                             let bias = last.map(|bias| padded(&bias[lanes.clone()]));
                             let (steps, scales) = (part.steps, &scales[at]);
-                            let finish = Finish { starts: &starts, steps, scales, add: number > 0, bias };
+                            let finish = Finish { starts: &starts, steps, scales, add: add || number > 0, bias };
                             let panel = &panels[at * PANEL..][..part.data.len() / height * LANES];
                             let target = Target { first: target.at(row * width + lanes.start), stride: width };
                             // SAFETY: this task alone writes its columns of the result, `[T, width]`, which outlives it.
