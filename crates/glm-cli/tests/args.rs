@@ -4,7 +4,7 @@ mod args_support;
 
 use std::fs;
 
-use args_support::{dry_run, dry_run_in, note_lines};
+use args_support::{dry_run, dry_run_in, note_lines, refused};
 use serde_json::json;
 
 /// `ptuning/train.sh` of ChatGLM2-6B, after `main.py`.
@@ -183,6 +183,21 @@ fn our_own_keys_arrive() {
     assert_eq!((&config["threads"], &config["data"]["lenient"]), (&json!(3), &json!(true)));
     assert_eq!((&config["generation"]["top_k"], &config["generation"]["max_new_tokens"]), (&json!(0), &json!(9)));
     assert!(stderr.contains("--activation_budget has no effect without --gradient_checkpointing auto"), "{stderr}");
+}
+
+/// Numbers are those that are asked for, or a refusal that says what is missing; by itself none chooses int8.
+#[test]
+fn numbers_of_products_arrive() {
+    let (config, _) = dry_run("train", LEAST);
+    assert_ne!(config["base"]["compute"], "int8");
+    let (config, _) = dry_run("train", &format!("{LEAST} --compute f32"));
+    assert_eq!(config["base"]["compute"], "f32");
+    if glm_model::Compute::Int8.available() {
+        let (config, _) = dry_run("train", &format!("{LEAST} --compute int8"));
+        assert_eq!(config["base"]["compute"], "int8");
+    } else {
+        refused(&format!("train --dry_run {LEAST} --compute int8"), &["--compute", "AVX512_VNNI"]);
+    }
 }
 
 #[test]

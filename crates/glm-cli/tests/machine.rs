@@ -42,6 +42,8 @@ fn doctor_says_what_there_is() {
     // The instructions for bfloat16 are measured where the processor says that it has them.
     let has = found["processor"]["features"]["AVX512_BF16"] == true;
     assert_eq!(found["measured"]["bf16_flops"].is_number(), has, "{found:#}");
+    let has = found["processor"]["features"]["AVX512_VNNI"] == true;
+    assert_eq!(found["measured"]["int8_ops"].is_number(), has, "{found:#}");
 }
 
 #[test]

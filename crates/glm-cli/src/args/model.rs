@@ -51,7 +51,8 @@ keys! {
     /// Number format in which a base without --quantization_bit is held; auto: as in its files
     base_dtype: BaseDtype = BaseDtype::Auto;
     /// Numbers in which products with frozen weights are made, with sums in f32: bf16 (rounded to 8 significant bits; 2 to 4
-    /// times as fast) or f32; auto: bf16 where the processor has instructions for it (AVX512_BF16)
+    /// times as fast), f32, or int8 (7 bits of the largest of 512 values; faster again, and less exact); auto: bf16 where the
+    /// processor has instructions for it (AVX512_BF16), never int8
     compute: ComputeIn = ComputeIn::Auto;
     /// Download nothing: a model that is given by its name must be in the cache. HF_HUB_OFFLINE=1 says the same
     offline: bool = false;

@@ -179,11 +179,14 @@ pub enum ComputeIn {
     Bf16,
     /// 32-bit floats.
     F32,
+    /// 8-bit integers.
+    Int8,
 }
-choice!(ComputeIn, "auto|bf16|f32";
+choice!(ComputeIn, "auto|bf16|f32|int8";
     ComputeIn::Auto => "auto",
     ComputeIn::Bf16 => "bf16" | "bfloat16",
     ComputeIn::F32 => "f32" | "fp32" | "float32",
+    ComputeIn::Int8 => "int8",
 );
 
 /// Number format of the weights in a file.

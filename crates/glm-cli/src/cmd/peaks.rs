@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use glm_kernels::cpu::machine::{bf16_peak, f32_peak, read_bandwidth};
+use glm_kernels::cpu::machine::{bf16_peak, f32_peak, int8_peak, read_bandwidth};
 use glm_model::Compute;
 use glm_train::memory;
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub struct Peaks {
     pub f32_flops: f64,
     /// The same of products of bfloat16 with sums in f32; `None` without instructions for them.
     pub bf16_flops: Option<f64>,
+    /// The same of products of bytes with exact sums; `None` without instructions for them.
+    pub int8_ops: Option<f64>,
 }
 
 impl Peaks {
@@ -32,15 +34,16 @@ impl Peaks {
         let most = memory::available().map_or(LEAST_READ, |free| free / 8);
         let bytes = LEAST_READ.max(4 * last_caches()).min(most);
         // Operations first: threads that have just woken up read more slowly.
-        let (f32_flops, bf16_flops) = (f32_peak(COUNTED), bf16_peak(COUNTED));
-        Self { read_bytes_per_second: read_bandwidth(bytes as usize, PASSES), f32_flops, bf16_flops }
+        let (f32_flops, bf16_flops, int8_ops) = (f32_peak(COUNTED), bf16_peak(COUNTED), int8_peak(COUNTED));
+        Self { read_bytes_per_second: read_bandwidth(bytes as usize, PASSES), f32_flops, bf16_flops, int8_ops }
     }
 
     /// Operations a second in these numbers.
     pub fn of(&self, compute: Compute) -> f64 {
         match compute {
             Compute::F32 => self.f32_flops,
-            _ => self.bf16_flops.unwrap_or(self.f32_flops),
+            Compute::Int8 => self.int8_ops.unwrap_or(self.f32_flops),
+            Compute::Bf16 | Compute::Bf16Split => self.bf16_flops.unwrap_or(self.f32_flops),
         }
     }
 }

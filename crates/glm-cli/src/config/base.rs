@@ -69,6 +69,8 @@ pub enum ComputeConfig {
     F32,
     /// bfloat16.
     Bf16,
+    /// 8-bit integers.
+    Int8,
 }
 
 impl From<ComputeConfig> for Compute {
@@ -76,6 +78,7 @@ impl From<ComputeConfig> for Compute {
         match config {
             ComputeConfig::F32 => Self::F32,
             ComputeConfig::Bf16 => Self::Bf16,
+            ComputeConfig::Int8 => Self::Int8,
         }
     }
 }
@@ -86,12 +89,19 @@ impl ComputeConfig {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         }
     }
 
     fn new<K: KeySet>(given: &Given<K>, asked: ComputeIn) -> Result<Self, UsageError> {
         match asked {
             ComputeIn::F32 => Ok(Self::F32),
+            ComputeIn::Int8 if Compute::Int8.available() => Ok(Self::Int8),
+            ComputeIn::Int8 => refuse!(
+                "{}: this processor has no instructions for it (AVX512_VNNI and AVX512_VBMI); leave the flag out for the fastest \
+                 that it has",
+                given.place("compute")
+            ),
             _ if Compute::Bf16.available() => Ok(Self::Bf16),
             ComputeIn::Auto => Ok(Self::F32),
             ComputeIn::Bf16 => refuse!(

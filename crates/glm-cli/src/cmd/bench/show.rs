@@ -22,8 +22,10 @@ pub fn write(out: &mut impl Write, measured: &Measured) -> Result {
         measured.threads, measured.isa, measured.compute
     )?;
     let bf16 = peaks.bf16_flops.map_or(String::new(), |flops| format!(", bf16 {:.0} GFLOP/s", flops / 1e9));
+    let int8 = peaks.int8_ops.map_or(String::new(), |ops| format!(", int8 {:.0} GOP/s", ops / 1e9));
     let (f32, read) = (peaks.f32_flops / 1e9, peaks.read_bytes_per_second / 1e9);
-    writeln!(out, "its peak: f32 {f32:.0} GFLOP/s{bf16}; memory is read at {read:.1} GB/s")?;
+    writeln!(out, "its peak: f32 {f32:.0} GFLOP/s{bf16}{int8}")?;
+    writeln!(out, "memory is read at {read:.1} GB/s")?;
     if let Some(kernels) = &measured.kernels {
         write_kernels(out, kernels)?;
     }

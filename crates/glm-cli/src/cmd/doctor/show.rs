@@ -55,6 +55,14 @@ pub fn write(out: &mut impl Write, findings: &Findings) -> Result {
             None => "no instructions for it".into(),
         },
     )?;
+    fact(
+        out,
+        "int8",
+        &match findings.measured.int8_ops {
+            Some(ops) => format!("{:.0} GOP/s (--compute int8, never chosen by auto)", ops / 1e9),
+            None => "no instructions for it".into(),
+        },
+    )?;
     let expected = findings.chatglm2_6b_int4;
     fact(
         out,

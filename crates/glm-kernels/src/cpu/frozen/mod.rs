@@ -2,12 +2,15 @@
 //! Products with a frozen matrix `W [rows, cols]` that is kept packed and unpacked block by block:
 //! `y = x Wᵀ + b` and its input gradient `dx = dy W`. No weight gradient exists.
 
+mod along;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 mod f32;
+mod int8;
 mod matrix;
 pub mod scalar;
 
+use along::Along;
 pub use matrix::{Matrix, Values};
 
 use std::cell::RefCell;
@@ -23,10 +26,15 @@ pub enum Compute {
     /// As `Bf16`, but the activations of [`matmul`] are the sum of two bfloat16, which takes 16 bits. Weights that are not
     /// integers are not rounded either: their products are those of `F32`.
     Bf16Split,
+    /// Both factors as integers of 8 bits times a factor for at most 512 values, which takes 7 bits of the largest of them;
+    /// integers of quantized weights are exact, and so are sums of up to 512. At most 8 rows of activations are multiplied as
+    /// in `Bf16`.
+    Int8,
 }
 
 impl Compute {
-    /// Whether this machine has the instructions; without them [`matmul`] and [`input_gradient`] use f32.
+    /// Whether this machine has the instructions. Without them [`matmul`] and [`input_gradient`] use f32, and slow code that
+    /// gives the same bits for `Int8`.
     pub fn available(self) -> bool {
         match self {
             Self::F32 => true,
@@ -34,7 +42,12 @@ impl Compute {
             Self::Bf16 | Self::Bf16Split => bf16::available(),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Bf16 | Self::Bf16Split => false,
+            Self::Int8 => int8::available(),
         }
+    }
+
+    fn for_tokens(self, tokens: usize) -> Self {
+        if self == Self::Int8 && tokens <= int8::MOST_EXACT { Self::Bf16 } else { self }
     }
 }
 
@@ -45,7 +58,9 @@ pub fn matmul(matrix: &Matrix<'_>, compute: Compute, x: &[f32], bias: Option<&[f
     assert_eq!(x.len(), tokens * cols, "matmul: input is not [T, {cols}]");
     assert_eq!(y.len(), tokens * rows, "matmul: result is not [T, {rows}]");
     assert!(bias.is_none_or(|bias| bias.len() == rows), "matmul: bias is not [{rows}]");
+    let compute = compute.for_tokens(tokens);
     match compute {
+        Compute::Int8 => int8::matmul(matrix, x, bias, y),
         #[cfg(target_arch = "x86_64")]
         Compute::Bf16 if compute.available() => bf16::matmul(matrix, false, x, bias, y),
         #[cfg(target_arch = "x86_64")]
@@ -71,7 +86,9 @@ fn gradient(matrix: &Matrix<'_>, compute: Compute, dy: &[f32], dx: &mut [f32], a
     let tokens = dy.len() / rows;
     assert_eq!(dy.len(), tokens * rows, "input gradient: dy is not [T, {rows}]");
     assert_eq!(dx.len(), tokens * cols, "input gradient: result is not [T, {cols}]");
+    let compute = compute.for_tokens(tokens);
     match compute {
+        Compute::Int8 => int8::input_gradient(matrix, dy, dx, add),
         #[cfg(target_arch = "x86_64")]
         Compute::Bf16 | Compute::Bf16Split if compute.available() => bf16::input_gradient(matrix, dy, dx, add),
         _ => f32::input_gradient(matrix, dy, dx, add),

@@ -2,7 +2,7 @@ use super::*;
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-fn wave(n: usize, phase: f32) -> Vec<f32> {
+pub(super) fn wave(n: usize, phase: f32) -> Vec<f32> {
     (0..n).map(|i| (i as f32 * 0.37 + phase).sin()).collect()
 }
 
@@ -11,7 +11,7 @@ fn bytes(n: usize) -> Vec<u8> {
 }
 
 /// Every form that a matrix is kept in, of the same size.
-struct Forms {
+pub(super) struct Forms {
     rows: usize,
     cols: usize,
     floats: Vec<[u8; 4]>,
@@ -23,7 +23,7 @@ struct Forms {
 }
 
 impl Forms {
-    fn new(rows: usize, cols: usize) -> Self {
+    pub(super) fn new(rows: usize, cols: usize) -> Self {
         let values = wave(rows * cols, 0.1);
         Self {
             rows,
@@ -37,7 +37,7 @@ impl Forms {
         }
     }
 
-    fn all(&self) -> Vec<Matrix<'_>> {
+    pub(super) fn all(&self) -> Vec<Matrix<'_>> {
         let (rows, cols) = (self.rows, self.cols);
         let plain = |values| Matrix { rows, cols, values, row_scales: None };
         let scaled = |values| Matrix { row_scales: Some(&self.row_scales), ..plain(values) };
@@ -59,7 +59,7 @@ impl Forms {
 }
 
 /// Sizes with and without remainders in the direction of the sum and across it.
-fn sizes() -> impl Strategy<Value = (usize, usize)> {
+pub(super) fn sizes() -> impl Strategy<Value = (usize, usize)> {
     prop_oneof![
         (1usize..100, 1usize..200),
         (1usize..5, 1usize..5).prop_map(|(r, c)| (r * 32, c * 32)),

@@ -8,7 +8,7 @@ mod peak;
 pub use allocator::keep_freed_memory;
 pub use bandwidth::read_bandwidth;
 pub use features::features;
-pub use peak::{bf16_peak, f32_peak};
+pub use peak::{bf16_peak, f32_peak, int8_peak};
 
 #[cfg(test)]
 mod tests {
@@ -22,6 +22,8 @@ mod tests {
         assert!(read_bandwidth(1 << 20, 2) > 1e6);
         assert_eq!(bf16_peak(time).is_some(), features().contains(&("AVX512_BF16", true)));
         assert!(bf16_peak(time).is_none_or(|peak| peak > 1e6));
+        assert_eq!(int8_peak(time).is_some(), features().contains(&("AVX512_VNNI", true)));
+        assert!(int8_peak(time).is_none_or(|peak| peak > 1e6));
     }
 
     #[test]

@@ -35,6 +35,17 @@ pub fn bf16_peak(time: Duration) -> Option<f64> {
     None
 }
 
+/// Operations a second of products of bytes with exact sums; `None` without instructions for them.
+pub fn int8_peak(time: Duration) -> Option<f64> {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+        // SAFETY: the machine has AVX-512 F and VNNI, as just asked.
+        return Some(on_all_threads(time, 16 * 8, || unsafe { x86::avx512_int8() }));
+    }
+    let _ = time;
+    None
+}
+
 /// How often the threads start together. The best counts, so that another program's turn on a processor does not.
 const STARTS: u32 = 40;
 
@@ -72,8 +83,8 @@ fn plain() {
 mod x86 {
     use super::{ROUNDS, SUMS};
     use std::arch::x86_64::{
-        __m512bh, __m512i, _mm256_fmadd_ps, _mm256_set1_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_set1_epi32,
-        _mm512_set1_ps,
+        __m512bh, __m512i, _mm256_fmadd_ps, _mm256_set1_ps, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+        _mm512_set1_epi32, _mm512_set1_ps,
     };
     use std::hint::black_box;
 
@@ -119,6 +130,20 @@ mod x86 {
         for _ in 0..ROUNDS {
             for sum in &mut sums {
                 *sum = _mm512_dpbf16_ps(*sum, ones, ones);
+            }
+        }
+        black_box(sums);
+    }
+
+    /// # Safety
+    /// The machine has AVX-512 F and VNNI.
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub(super) unsafe fn avx512_int8() {
+        let ones = _mm512_set1_epi32(black_box(0x0101_0101));
+        let mut sums = [_mm512_set1_epi32(black_box(0)); SUMS];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = _mm512_dpbusd_epi32(*sum, ones, ones);
             }
         }
         black_box(sums);

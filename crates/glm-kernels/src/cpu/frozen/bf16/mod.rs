@@ -12,9 +12,9 @@ mod rows;
 mod tile;
 pub(super) mod vector;
 
-use super::{Destination, Matrix};
+use super::{Along, Destination, Matrix};
 use left::{Left, Part};
-use panel::Along;
+pub(super) use panel::transposed;
 use rayon::prelude::*;
 use std::sync::OnceLock;
 use tile::{Finish, LANES, Target, tile};

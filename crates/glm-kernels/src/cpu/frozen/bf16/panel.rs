@@ -3,7 +3,7 @@
 
 use super::rows::{Bf16, F16, F32, Int4, Int4Group, Int8, Rows, int4_table};
 use super::tile::LANES;
-use crate::cpu::frozen::{Matrix, Values};
+use crate::cpu::frozen::{Along, Matrix, Values};
 use std::arch::x86_64::{
     __m512i, _mm_loadu_si128, _mm512_add_epi8, _mm512_castsi128_si512, _mm512_inserti32x4, _mm512_loadu_si512,
     _mm512_permutex2var_epi8, _mm512_permutex2var_epi16, _mm512_permutexvar_epi16, _mm512_set1_epi8, _mm512_set1_epi32,
@@ -11,15 +11,6 @@ use std::arch::x86_64::{
     _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::ops::Range;
-
-/// Which way the sum of a product goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Along {
-    /// Over the columns of the matrix: `x Wᵀ`. Lanes are rows.
-    Columns,
-    /// Over its rows: `dy W`. Lanes are columns.
-    Rows,
-}
 
 /// Fills `out [pairs][LANES]` with the pairs of `lanes` along `sum`; lanes and halves that the matrix lacks are 0.
 ///
@@ -135,7 +126,7 @@ unsafe fn across(rows: impl Rows, lanes: Range<usize>, sum: Range<usize>, out: &
 /// A 16 × 16 matrix of 32-bit elements, transposed.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn transposed(r: [__m512i; 16]) -> [__m512i; 16] {
+pub(in crate::cpu::frozen) fn transposed(r: [__m512i; 16]) -> [__m512i; 16] {
     let mut a = r;
     for i in 0..8 {
         a[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
