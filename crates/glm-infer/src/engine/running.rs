@@ -6,6 +6,7 @@ use super::row::Row;
 use super::sequence::Endings;
 use super::{Answer, Engine, Request};
 use crate::{GenerationConfig, InferError, Result};
+use candle_core::{Device, Tensor};
 use glm_data::{Batch, Variant};
 use glm_model::ops;
 
@@ -84,12 +85,15 @@ impl<'e> Running<'e> {
         }
         let Engine { network, prefixes, .. } = self.engine;
         let past = self.joined.past(prefixes, &batch.segments)?;
-        let hidden = network.forward_cached(&batch, past, &mut caches)?;
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ends = candle_core::Tensor::new(ends, hidden.device())?;
-        let logits = network.logits(&hidden.index_select(&ends, 0)?)?;
+        let all_due = ends.len() == batch.len();
+        let ends = (!ends.is_empty()).then(|| Tensor::new(ends, &Device::Cpu)).transpose()?;
+        // The last block need not compute rows that nothing reads. Additions that name rows would miss them.
+        let named = past.deltas.last().is_some_and(|sites| sites.iter().flatten().any(|delta| delta.rows.is_some()));
+        let read = ends.as_ref().filter(|_| !all_due && !named);
+        let hidden = network.forward_cached_at(&batch, past, &mut caches, read)?;
+        let Some(ends) = &ends else { return Ok(Vec::new()) };
+        let hidden = if all_due || read.is_some() { hidden } else { hidden.index_select(ends, 0)? };
+        let logits = network.logits(&hidden)?;
         let vocabulary = network.config().vocab_size;
         ops::with_floats(&logits, |logits| {
             let mut logits = logits.chunks_exact(vocabulary);

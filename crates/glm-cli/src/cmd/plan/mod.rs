@@ -69,9 +69,9 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
     let length = RunLength::new(rows.len(), &settings.train)?;
     let batch = settings.train.per_device_train_batch_size;
     let lengths = Lengths::of(&rows, batch);
-    let scheme = base::scheme(&settings.base);
+    let forms = (base::scheme(&settings.base), base::output_layer(&settings.base));
     let base = prepared.about()?;
-    let work = work::workload(&base, adapter, scheme, &lengths, batch)?;
+    let work = work::workload(&base, adapter, forms, &lengths, batch)?;
     let free = memory::available();
     let kept_blocks = work::kept_blocks(&settings.train, &work, free);
     let memory = predict(&memory::Workload { kept_blocks, ..work.clone() });

@@ -55,7 +55,7 @@ impl Lengths {
 pub fn workload<'a>(
     base: &'a About,
     adapter: &AdapterConfig,
-    scheme: Scheme,
+    (scheme, output_layer): (Scheme, Option<Scheme>),
     lengths: &Lengths,
     batch: usize,
 ) -> anyhow::Result<Workload<'a>> {
@@ -66,6 +66,7 @@ pub fn workload<'a>(
             .quantization_bit
             .map_or(Ok(scheme), |bits| scheme.over_stored(bits))
             .map_err(anyhow::Error::msg)?,
+        output_layer,
         stored_bytes: base.stored_bytes,
         trainable: 0,
         prefix_values: 0,

@@ -48,6 +48,31 @@ pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &m
     }
 }
 
+/// As [`matmul`], each activation being taken as the sum of two bfloat16 where it would be rounded to one: as further rows
+/// of activations, which cost little where memory sets the pace.
+pub(super) fn matmul_split(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    if matches!(matrix.values, Values::F32(_) | Values::F16(_)) {
+        return matmul(matrix, x, bias, y);
+    }
+    let most = MOST_TOKENS / 2;
+    for (x, y) in x.chunks(most * matrix.cols).zip(y.chunks_mut(most * matrix.rows)) {
+        let nearest = x.iter().map(|v| half::bf16::from_f32(*v).to_f32());
+        let mut parts: Vec<f32> = nearest.collect();
+        parts.extend_from_within(..);
+        let (nearest, rest) = parts.split_at_mut(x.len());
+        for ((rest, nearest), v) in rest.iter_mut().zip(nearest).zip(x) {
+            *rest = *v - *nearest;
+        }
+        let mut sums = vec![0.0; 2 * y.len()];
+        matmul(matrix, &parts, None, &mut sums);
+        let (nearest, rest) = sums.split_at(y.len());
+        y.iter_mut().zip(nearest.iter().zip(rest)).for_each(|(y, (nearest, rest))| *y = nearest + rest);
+        if let Some(bias) = bias {
+            y.chunks_exact_mut(matrix.rows).for_each(|row| row.iter_mut().zip(bias).for_each(|(v, b)| *v += b));
+        }
+    }
+}
+
 /// Tasks take neighbouring rows of the matrix.
 fn product<F: Form>(form: F, matrix: &Matrix<'_>, bytes: &[u8], x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     let Matrix { rows, cols, row_scales, .. } = *matrix;
