@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..LoadOptions::default()
     };
     let network = Network::load(Path::new(base), options, &mut |_, _| {})?;
-    println!("ready");
+    println!("ready glmtune {}", network.held_as());
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let sizes: Result<Vec<usize>, _> = line.split_whitespace().map(str::parse).collect();
