@@ -2,6 +2,7 @@
 //! candidates (largest magnitude over 8 … 6.5, either sign) with the least squared error, so that −8 is used too.
 
 use super::FrozenWeight;
+use super::packed::Packed;
 use crate::weights::TensorBytes;
 use glm_kernels::cpu::frozen::{Matrix, Values};
 use half::f16;
@@ -12,7 +13,7 @@ use rayon::prelude::*;
 pub struct Group4 {
     inner: usize,
     group: usize,
-    packed: Vec<u8>,
+    packed: Packed,
     /// Half precision, little-endian.
     scales: Vec<[u8; 2]>,
 }
@@ -36,7 +37,7 @@ impl Group4 {
             return Err(format!("{inner} columns, expected a multiple of the group width {group}"));
         }
         let groups = inner / group;
-        let (mut packed, mut scales) = (vec![0u8; out * inner / 2], vec![[0; 2]; out * groups]);
+        let (mut packed, mut scales) = (Packed::zeroed(out * inner / 2), vec![[0; 2]; out * groups]);
         let rows = packed.par_chunks_mut(inner / 2).zip(scales.par_chunks_mut(groups)).enumerate();
         rows.try_for_each(|(r, (packed, scales))| {
             let row = tensor

@@ -5,6 +5,7 @@
 mod dense;
 mod group4;
 mod official;
+mod packed;
 
 pub use dense::Dense;
 pub use group4::Group4;

@@ -3,6 +3,7 @@
 //! the high half of a byte and the odd one after it into the low half, both two's complement.
 
 use super::FrozenWeight;
+use super::packed::Packed;
 use crate::weights::{ElementType, TensorBytes};
 use glm_kernels::cpu::frozen::{Matrix, Values};
 use glm_kernels::cpu::quantize;
@@ -18,7 +19,7 @@ pub type RowInt4 = RowScaled<2>;
 #[derive(Debug)]
 pub struct RowScaled<const VALUES: usize> {
     inner: usize,
-    packed: Vec<u8>,
+    packed: Packed,
     half_scales: Vec<f16>,
     scales: Vec<f32>,
 }
@@ -26,7 +27,7 @@ pub struct RowScaled<const VALUES: usize> {
 impl<const VALUES: usize> RowScaled<VALUES> {
     const LARGEST: f32 = if VALUES == 2 { 7.0 } else { 127.0 };
 
-    fn new(inner: usize, packed: Vec<u8>, half_scales: Vec<f16>) -> Self {
+    fn new(inner: usize, packed: Packed, half_scales: Vec<f16>) -> Self {
         let scales = half_scales.iter().map(|s| s.to_f32()).collect();
         Self { inner, packed, half_scales, scales }
     }
@@ -44,7 +45,7 @@ impl<const VALUES: usize> RowScaled<VALUES> {
             return Err(format!("{inner} columns, expected a multiple of {VALUES}"));
         }
         let stride = inner / VALUES;
-        let mut packed = vec![0u8; out * stride];
+        let mut packed = Packed::zeroed(out * stride);
         let scales = packed.par_chunks_mut(stride).enumerate().map(|(r, packed)| {
             let range = r * inner..(r + 1) * inner;
             let rounded;
@@ -100,7 +101,7 @@ impl<const VALUES: usize> RowScaled<VALUES> {
         if let Some(row) = half_scales.iter().position(|s| !s.is_finite()) {
             return Err(format!("weight_scale[{row}] is {}", half_scales[row]));
         }
-        Ok(Self::new(stride * VALUES, weight.data.to_vec(), half_scales))
+        Ok(Self::new(stride * VALUES, Packed::copied(weight.data), half_scales))
     }
 
     /// The packed integers, as the official files hold them.
