@@ -73,6 +73,20 @@ impl Batch {
         batch
     }
 
+    /// The rows of several batches one after another, in one batch.
+    pub fn join<'a>(batches: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut joined = Self::default();
+        for batch in batches {
+            let first = joined.ids.len();
+            joined.ids.extend_from_slice(&batch.ids);
+            joined.positions.extend_from_slice(&batch.positions);
+            joined.block_positions.extend_from_slice(&batch.block_positions);
+            joined.labels.extend_from_slice(&batch.labels);
+            joined.segments.extend(batch.segments.iter().map(|s| Segment { start: first + s.start, ..*s }));
+        }
+        joined
+    }
+
     /// Appends unlabelled tokens of a sequence whose first `first` ones came earlier (and are in a cache).
     pub fn push(&mut self, ids: &[u32], first: usize, positions: Positions, slot: Option<usize>, source: usize) {
         let start = self.ids.len();
@@ -137,5 +151,7 @@ mod tests {
         assert_eq!(batch.segments[1].start, 3);
         let targets: Vec<_> = batch.supervised().iter().map(|t| (t.position, t.label)).collect();
         assert_eq!(targets, [(0, 6), (1, 7), (3, 9)]);
+        let apart = [row(&[5, 6, 7], &[-100, 6, 7]), row(&[8, 9], &[8, 9])].map(|row| Batch::pack([&row], Some(0)));
+        assert_eq!(Batch::join(&apart), batch);
     }
 }

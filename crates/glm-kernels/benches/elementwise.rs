@@ -113,7 +113,7 @@ fn activations(tokens: usize) {
 fn losses(tokens: usize) {
     let vocabulary = 65_024;
     let n = tokens * vocabulary;
-    let (logits, labels) = (wave(n), vec![7; tokens]);
+    let (logits, labels, factors) = (wave(n), vec![7; tokens], vec![1.0; tokens]);
     let (mut losses, mut plain_losses) = (vec![0.0; tokens], vec![0.0; tokens]);
     let (mut d, mut plain) = (vec![0.0; n], vec![0.0; n]);
     let took = best(
@@ -129,7 +129,7 @@ fn losses(tokens: usize) {
                 d[7] -= 1.0;
             });
         },
-        || cross_entropy::input_gradient(&logits, &labels, 1.0, &mut d),
+        || cross_entropy::input_gradient(&logits, &labels, &factors, &mut d),
     );
     line("cross entropy, gradient", n, 2.0, took);
 }

@@ -106,6 +106,8 @@ pub struct TrainConfig {
     pub checkpointing: Checkpointing,
     /// Bytes that kept activations may take under [`Checkpointing::Auto`]; `None`: half of the free memory.
     pub activation_budget: Option<u64>,
+    /// Micro batches of a step go through the network together up to so many tokens; `None`: as many as suit the memory.
+    pub max_tokens_per_pass: Option<usize>,
 }
 
 impl Default for TrainConfig {
@@ -137,6 +139,7 @@ impl Default for TrainConfig {
             data_seed: None,
             checkpointing: Checkpointing::Auto,
             activation_budget: None,
+            max_tokens_per_pass: None,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod measure;
 pub mod memory;
 pub mod optim;
+pub mod pass;
 pub mod run_dir;
 pub mod schedule;
 pub mod step;

@@ -56,7 +56,7 @@ impl Observer for TrainProgress {
         }
     }
 
-    fn micro_batch(&mut self, done: usize, of: usize) {
+    fn micro_batches(&mut self, done: usize, of: usize) {
         self.micro = if done < of { format!("  [{done}/{of}]") } else { String::new() };
         self.message();
     }

@@ -204,6 +204,7 @@ fn training(given: &Given<TrainKeys>) -> Result<TrainConfig, UsageError> {
         data_seed: keys.data_seed,
         checkpointing: keys.gradient_checkpointing,
         activation_budget: given.keys.our_training.activation_budget.map(|bytes| bytes.0),
+        max_tokens_per_pass: given.keys.our_training.max_tokens_per_pass,
     })
 }
 

@@ -23,11 +23,11 @@ pub fn forward(logits: &[f32], labels: &[u32], losses: &mut [f32]) {
     });
 }
 
-/// `dlogits [N, V] = scale * (softmax(logits) - onehot(labels))`.
-pub fn input_gradient(logits: &[f32], labels: &[u32], scale: f32, dlogits: &mut [f32]) {
+/// `dlogits [N, V] = factor * (softmax(logits) - onehot(labels))`, `factors [N]`.
+pub fn input_gradient(logits: &[f32], labels: &[u32], factors: &[f32], dlogits: &mut [f32]) {
     let vocabulary = logits.len() / labels.len().max(1);
     let rows = dlogits.par_chunks_mut(vocabulary.max(1)).zip(logits.par_chunks(vocabulary.max(1))).zip(labels);
-    rows.for_each(|((d, row), label)| {
+    rows.zip(factors).for_each(|(((d, row), label), scale)| {
         let total = log_sum_exp(row);
         widest(
             #[inline(always)]
@@ -55,7 +55,7 @@ mod tests {
             let labels: Vec<u32> = (0..rows).map(|i| (i * 7 % vocabulary) as u32).collect();
             let (mut losses, mut d) = (vec![0.0; rows], vec![0.0; logits.len()]);
             super::forward(&logits, &labels, &mut losses);
-            super::input_gradient(&logits, &labels, 3.0, &mut d);
+            super::input_gradient(&logits, &labels, &vec![3.0; rows], &mut d);
             for (i, row) in logits.chunks(vocabulary).enumerate() {
                 let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
                 let total = max + row.iter().map(|v| (f64::from(*v) - max).exp()).sum::<f64>().ln();

@@ -10,6 +10,7 @@ mod lanes;
 pub mod layer_norm;
 pub mod machine;
 mod math;
+pub mod output_loss;
 pub mod quantize;
 pub mod rms_norm;
 pub mod rope;

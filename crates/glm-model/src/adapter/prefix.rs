@@ -6,7 +6,6 @@ use crate::{Result, ops};
 use candle_core::{Tensor, Var};
 use glm_data::{Rng, Variant};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// Sizes of a prefix encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,32 +125,6 @@ impl PrefixEncoder {
         }
         let hidden = embedding.matmul(&self.parameter(1).t()?)?.broadcast_add(self.parameter(2))?.tanh()?;
         Ok(hidden.matmul(&self.parameter(3).t()?)?.broadcast_add(self.parameter(4))?)
-    }
-
-    /// Keys and values for a training batch, `[segments * pre_seq_len, width]`: every segment gets its own copy, with
-    /// dropout of its own when `dropout` is above 0.
-    ///
-    /// # Errors
-    /// When memory runs out.
-    pub fn expand(&self, segments: usize, dropout: f32, rng: &mut Rng) -> Result<Tensor> {
-        let rows = self.config.pre_seq_len;
-        let key_values = self.key_values()?.unsqueeze(0)?;
-        if dropout <= 0.0 {
-            return Ok(key_values
-                .broadcast_as((segments, rows, self.config.width()))?
-                .reshape((segments * rows, ()))?);
-        }
-        let keep = 1.0 / (1.0 - dropout);
-        let mask = (0..segments * rows * self.config.width())
-            .map(|_| if rng.next_f32() < dropout { 0.0 } else { keep })
-            .collect();
-        let mask = ops::tensor(mask, (segments, rows, self.config.width()))?;
-        Ok(key_values.broadcast_mul(&mask)?.reshape((segments * rows, ()))?)
-    }
-
-    /// Rows of segment `index` in what [`PrefixEncoder::expand`] returns.
-    pub fn expanded_rows(&self, index: usize) -> Range<usize> {
-        index * self.config.pre_seq_len..(index + 1) * self.config.pre_seq_len
     }
 
     /// The part of block `layer`, `[R, key_value_width]`, of rows over all blocks.

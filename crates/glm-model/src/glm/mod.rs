@@ -22,6 +22,7 @@ pub use pass::Pass;
 pub use trains::Trains;
 
 use crate::config::GlmConfig;
+use crate::ops;
 use crate::quant::{Compute, DenseType, Scheme};
 use candle_core::{Result, Tensor, Var};
 use glm_data::Batch;
@@ -164,6 +165,30 @@ impl Network {
     /// When shapes do not fit.
     pub fn logits(&self, rows: &Tensor) -> Result<Tensor> {
         self.output.matmul(&self.normed(rows)?)
+    }
+
+    /// Losses `[N]` of rows `[N, hidden]` that left the last block, and `Σ factor · loss`, a scalar on their tape.
+    ///
+    /// # Errors
+    /// When shapes do not fit, there is no row, or a label is outside the vocabulary.
+    pub fn loss(&self, rows: &Tensor, labels: &[u32], factors: &[f32]) -> Result<(Tensor, Vec<f32>)> {
+        let rows = self.normed(rows)?;
+        match &self.output {
+            Weight::Frozen(output) => ops::output_loss(&rows, output, labels, factors),
+            output @ Weight::Trainable(_) => ops::cross_entropy(&output.matmul(&rows)?, labels, factors),
+        }
+    }
+
+    /// As [`Network::loss`], the losses alone.
+    ///
+    /// # Errors
+    /// As [`Network::loss`].
+    pub fn losses(&self, rows: &Tensor, labels: &[u32]) -> Result<Vec<f32>> {
+        let rows = self.normed(rows)?;
+        match &self.output {
+            Weight::Frozen(output) => ops::output_losses(&rows, output, labels),
+            output @ Weight::Trainable(_) => ops::token_losses(&output.matmul(&rows)?, labels),
+        }
     }
 
     /// The final norm.

@@ -1,13 +1,21 @@
-//! Mean softmax cross entropy over the supervised rows.
+//! Softmax cross entropy of logits.
 
 use super::{floats, tensor, with_floats};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use glm_kernels::cpu::cross_entropy as kernel;
-use std::sync::Arc;
 
-struct CrossEntropy(Arc<Vec<u32>>);
+struct CrossEntropy {
+    labels: Vec<u32>,
+    factors: Vec<f32>,
+    total: f32,
+}
 
-fn check(labels: &[u32], rows: usize, vocabulary: usize) -> Result<()> {
+/// `Σ factor · loss`.
+pub(super) fn total(losses: &[f32], factors: &[f32]) -> f32 {
+    losses.iter().zip(factors).map(|(l, f)| f64::from(*l) * f64::from(*f)).sum::<f64>() as f32
+}
+
+pub(super) fn check(labels: &[u32], rows: usize, vocabulary: usize) -> Result<()> {
     if rows != labels.len() || rows == 0 {
         candle_core::bail!("cross-entropy: {rows} rows of logits for {} labels", labels.len());
     }
@@ -17,12 +25,17 @@ fn check(labels: &[u32], rows: usize, vocabulary: usize) -> Result<()> {
     Ok(())
 }
 
-/// `logits [N, V]`, `labels [N]` → the mean loss, a scalar.
+/// `logits [N, V]`, `labels [N]`, `factors [N]` → `Σ factor · loss`, a scalar on the tape, and the loss of every row.
 ///
 /// # Errors
 /// When there is no row, the counts differ, or a label is outside the vocabulary.
-pub fn cross_entropy(logits: &Tensor, labels: Vec<u32>) -> Result<Tensor> {
-    logits.contiguous()?.apply_op1(CrossEntropy(Arc::new(labels)))
+pub fn cross_entropy(logits: &Tensor, labels: &[u32], factors: &[f32]) -> Result<(Tensor, Vec<f32>)> {
+    let losses = token_losses(logits, labels)?;
+    if factors.len() != labels.len() {
+        candle_core::bail!("cross-entropy: {} factors for {} labels", factors.len(), labels.len());
+    }
+    let op = CrossEntropy { labels: labels.to_vec(), factors: factors.to_vec(), total: total(&losses, factors) };
+    Ok((logits.contiguous()?.apply_op1(op)?, losses))
 }
 
 /// The loss of every row, without gradient, `[N]`.
@@ -43,18 +56,15 @@ impl CustomOp1 for CrossEntropy {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, vocabulary) = layout.shape().dims2()?;
-        check(&self.0, rows, vocabulary)?;
-        let mut losses = vec![0.0; rows];
-        kernel::forward(floats(self.name(), storage, layout)?, &self.0, &mut losses);
-        let mean = losses.iter().map(|l| f64::from(*l)).sum::<f64>() / rows as f64;
-        Ok((CpuStorage::F32(vec![mean as f32]), Shape::from(())))
+        floats(self.name(), storage, layout)?;
+        Ok((CpuStorage::F32(vec![self.total]), Shape::from(())))
     }
 
     fn bwd(&self, arg: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let scale = grad.to_scalar::<f32>()? / self.0.len() as f32;
+        let scale = grad.to_scalar::<f32>()?;
+        let factors: Vec<f32> = self.factors.iter().map(|factor| factor * scale).collect();
         let mut d = vec![0.0; arg.elem_count()];
-        with_floats(arg, |logits| kernel::input_gradient(logits, &self.0, scale, &mut d))?;
+        with_floats(arg, |logits| kernel::input_gradient(logits, &self.labels, &factors, &mut d))?;
         Ok(Some(tensor(d, arg.shape().clone())?))
     }
 }

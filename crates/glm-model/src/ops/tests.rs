@@ -78,7 +78,8 @@ fn gradients_equal_finite_differences() {
     let table = Arc::new(RopeTable::sections(&[3, 2], &[0, 5], heads).from_rows_by_head(2));
     check("rope of two positions", &wave((2, 48), 0.5), |x| rope(x, &table).unwrap());
 
-    check("cross_entropy", &wave((3, 5), 0.6), |x| cross_entropy(x, vec![1, 4, 0]).unwrap());
+    check("cross_entropy", &wave((3, 5), 0.6), |x| cross_entropy(x, &[1, 4, 0], &[0.5, 1.0, 2.0]).unwrap().0);
+    check("output_loss", &wave((3, 4), 0.6), |x| output_loss(x, &weight, &[1, 4, 0], &[0.5, 1.0, 2.0]).unwrap().0);
 
     let shape = Heads { heads: 4, groups: 2, head_dim: 2 };
     let spans = Arc::new(vec![span(0, 3, 2, 0..2), span(3, 2, 0, 1..3)]);
@@ -123,8 +124,15 @@ fn wrong_shapes_are_errors() {
     let vector = |n: usize| wave((1, n), 0.0).flatten_all().unwrap();
     assert!(layer_norm(&wave((2, 3), 0.0), &vector(3), &vector(2), 1e-5).is_err());
     assert!(layer_norm(&wave((2, 3), 0.0), &vector(4), &vector(4), 1e-5).is_err());
-    assert!(cross_entropy(&wave((2, 3), 0.0), vec![0, 3]).is_err());
-    assert!(cross_entropy(&wave((2, 3), 0.0), vec![0]).is_err());
+    for (labels, factors) in [(&[0, 3][..], &[1.0; 2][..]), (&[0], &[1.0]), (&[0, 1], &[1.0])] {
+        assert!(cross_entropy(&wave((2, 3), 0.0), labels, factors).is_err());
+        assert!(
+            output_loss(&wave((2, 4), 0.0), &weight, &labels.iter().map(|l| l + 5).collect::<Vec<_>>(), factors)
+                .is_err()
+        );
+    }
+    assert!(output_loss(&wave((2, 4), 0.0), &weight, &[0, 1], &[1.0]).is_err());
+    assert!(output_loss(&wave((2, 3), 0.0), &weight, &[0, 1], &[1.0; 2]).is_err());
     let shape = Heads { heads: 2, groups: 1, head_dim: 2 };
     let spans = Arc::new(vec![span(0, 3, 0, 0..0)]);
     assert!(attention(&wave((2, shape.fused()), 0.0), None, shape, &spans).is_err());

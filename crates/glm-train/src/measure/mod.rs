@@ -104,7 +104,9 @@ fn seconds((network, adapter): (&Network, &Adapter), batch: &Batch, recompute: b
     let kept_blocks = if recompute { 0 } else { network.blocks().len() };
     let options = StepOptions { kept_blocks, scale: 1.0, step: 1 };
     let mut gradients = Gradients::zeros(adapter.parameters(network));
-    shortest(|| accumulate(network, adapter, batch, options, &mut Rng::new(0), &mut gradients).map(drop))
+    shortest(|| {
+        accumulate(network, adapter, std::slice::from_ref(batch), options, &mut Rng::new(0), &mut gradients).map(drop)
+    })
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ pub fn available() -> Option<u64> {
     Some(container().map_or(machine, |left| left.min(machine)))
 }
 
+/// Bytes that kept activations may take of the memory that is free when training starts.
+pub fn activation_budget(free: Option<u64>) -> u64 {
+    free.map_or(0, |free| free / 2)
+}
+
 /// Largest resident size of this process so far, in bytes; `None` where the system does not say.
 pub fn peak_resident() -> Option<u64> {
     proc_value("/proc/self/status", "VmHWM")

@@ -4,7 +4,7 @@
 //! what the optimizer holds. They are compared with measured peaks in `docs/measurements.md`.
 
 use glm_model::glm::layout;
-use glm_model::{DenseType, GlmConfig, Scheme};
+use glm_model::{DenseType, GlmConfig, Scheme, ops};
 use serde::Serialize;
 
 /// What decides the memory of a run.
@@ -30,13 +30,13 @@ pub struct Workload<'a> {
     pub prefix_values: u64,
     /// What the adapter adds to the activations of one kept block, as [`crate::Adapter::block_activations`] says.
     pub added_activations: u64,
-    /// Rows of a micro batch.
+    /// Rows of a pass through the network.
     pub rows: usize,
-    /// Most tokens of a micro batch, all rows together.
+    /// Most tokens of a pass, all rows together.
     pub tokens: usize,
     /// Most tokens of one row.
     pub longest: usize,
-    /// Most supervised tokens of a micro batch.
+    /// Most supervised tokens of a pass.
     pub targets: usize,
     /// Blocks whose activations are kept.
     pub kept_blocks: usize,
@@ -63,7 +63,7 @@ pub struct Prediction {
     pub prefix: u64,
     /// What the tape keeps, and the tape of the block that is being differentiated.
     pub activations: u64,
-    /// Logits of the supervised positions, and their gradient.
+    /// The loss: where the output layer trains, logits of the supervised positions and their gradient.
     pub logits: u64,
 }
 
@@ -133,6 +133,13 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     } else {
         work.largest_trainable
     };
+    let of_segments = work.prefix_values / c.num_layers.max(1) as u64 * work.rows as u64;
+    let share_of_logits = if tables_train {
+        // Logits, their gradient, and that rounded for the product with the output layer.
+        work.targets as u64 * c.vocab_size as u64 * (5 * F32 / 2)
+    } else {
+        ops::output_loss_bytes(work.targets, c.hidden_size) as u64
+    };
     Prediction {
         process: 60_000_000,
         weights: match work.output_layer {
@@ -164,10 +171,10 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
         adapter: if work.base_trains { 0 } else { work.trainable * F32 },
         gradients: work.trainable * F32,
         optimizer: (2 * work.trainable + passing) * F32,
-        // Expanded rows, their dropout, one leaf a block, one gradient a block, and all of them joined.
-        prefix: 5 * work.prefix_values * work.rows as u64 * F32,
+        // All rows, one leaf a block, one gradient a block, and all of them joined; in blocks that are kept, or are being
+        // differentiated, the rows of every segment, and after dropout, and the gradients of both in the latter.
+        prefix: (4 * work.prefix_values + (2 * kept + 4) * of_segments) * F32,
         activations: of_kept + one_block + inputs + backward + scores,
-        // Logits, their gradient, and that rounded for the product with the output layer.
-        logits: work.targets as u64 * c.vocab_size as u64 * (5 * F32 / 2) + of_kept + inputs,
+        logits: share_of_logits + of_kept + inputs,
     }
 }

@@ -15,6 +15,7 @@ use crate::clip::clip_grad_norm;
 use crate::config::{Checkpointing, IntervalStrategy, TrainConfig};
 use crate::error::{Result, TrainError, rows};
 use crate::optim::{AdamW, AdamWConfig, Norms, ParamSlice, decays};
+use crate::pass::{self, passes};
 use crate::run_dir::{checkpoint_path, rotate_checkpoints};
 use crate::schedule::{RunLength, Schedule};
 use crate::step::{Gradients, StepOptions, accumulate};
@@ -80,14 +81,16 @@ impl Trainer<'_> {
         let length = RunLength::new(self.rows.len(), self.config)?;
         let parameters = self.adapter.parameters(self.network);
         let sizes = parameters.iter().map(|(name, var)| (name.as_str(), var.elem_count()));
+        let max_tokens = self.max_tokens_per_pass(resume);
         let mut run = Running {
             trainer: self,
+            max_tokens,
             length,
             schedule: Schedule::new(self.config, length.total_steps),
             optimizer: AdamW::new(AdamWConfig::from(self.config), sizes),
             gradients: Gradients::zeros(parameters),
             parameters,
-            identity: Identity::new(self),
+            identity: Identity::new(self, max_tokens),
             place: Place::default(),
             saved_at: None,
             samples: 0,
@@ -132,7 +135,7 @@ impl Trainer<'_> {
 
     /// Why this run cannot go on from a checkpoint folder whose state is whole: it was trained by another method.
     pub fn other_method(&self, checkpoint: &Path) -> Option<TrainError> {
-        state::other_method(checkpoint, &Identity::new(self))
+        state::other_method(checkpoint, &Identity::new(self, 0))
     }
 
     /// Bytes that activations may take.
@@ -141,9 +144,29 @@ impl Trainer<'_> {
             Checkpointing::Always => 0,
             Checkpointing::Never => u64::MAX,
             Checkpointing::Auto => {
-                self.config.activation_budget.unwrap_or_else(|| memory::available().map_or(0, |free| free / 2))
+                self.config.activation_budget.unwrap_or_else(|| memory::activation_budget(memory::available()))
             }
         }
+    }
+
+    /// Tokens of a micro batch of the longest rows.
+    fn largest_micro_batch(&self) -> usize {
+        let longest = self.rows.iter().map(|r| r.ids.len()).max().unwrap_or(0);
+        longest * self.config.per_device_train_batch_size
+    }
+
+    /// Bytes that a block keeps of a batch of `tokens`.
+    fn block_activations(&self, tokens: usize) -> u64 {
+        memory::block_activations(self.network.config(), tokens) + self.adapter.block_activations(self.network, tokens)
+    }
+
+    /// Most tokens of a pass. A run that goes on keeps what it began with: sums of gradients would be rounded otherwise.
+    fn max_tokens_per_pass(&self, resume: Option<&Path>) -> usize {
+        let saved = resume.filter(|_| self.config.max_tokens_per_pass.is_none());
+        saved.and_then(state::saved_max_tokens_per_pass).unwrap_or_else(|| {
+            let bytes = |tokens| self.block_activations(tokens) * self.network.config().num_layers as u64;
+            pass::max_tokens(self.config, self.largest_micro_batch(), bytes, memory::available())
+        })
     }
 }
 
@@ -161,6 +184,7 @@ struct Running<'a> {
     tokens: u64,
     began: Instant,
     budget: u64,
+    max_tokens: usize,
     order: (u64, Vec<usize>),
 }
 
@@ -178,22 +202,21 @@ impl Running<'_> {
     }
 
     fn plan(&self) -> Plan {
-        let longest = self.trainer.rows.iter().map(|r| r.ids.len()).max().unwrap_or(0);
+        let largest = self.trainer.largest_micro_batch();
+        let joined = self.trainer.config.gradient_accumulation_steps * largest;
         Plan {
             total_steps: self.length.total_steps,
             resumed_at: self.place.step,
             rows: self.trainer.rows.len(),
             epochs: self.length.total_steps as f64 / self.length.steps_per_epoch as f64,
             blocks: self.trainer.network.config().num_layers,
-            kept_blocks: self.kept_blocks(longest * self.trainer.config.per_device_train_batch_size),
+            kept_blocks: self.kept_blocks(largest.max(self.max_tokens.min(joined))),
         }
     }
 
     fn kept_blocks(&self, tokens: usize) -> usize {
-        let (network, adapter) = (self.trainer.network, self.trainer.adapter);
-        let (config, added) = (network.config(), adapter.block_activations(network, tokens));
-        let each = (memory::block_activations(config, tokens) + added).max(1);
-        usize::try_from(self.budget / each).unwrap_or(usize::MAX).min(config.num_layers)
+        let each = self.trainer.block_activations(tokens).max(1);
+        usize::try_from(self.budget / each).unwrap_or(usize::MAX).min(self.trainer.network.config().num_layers)
     }
 
     fn steps(&mut self, journal: &mut Journal, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<()> {
@@ -243,34 +266,36 @@ impl Running<'_> {
 
     /// One optimizer step; `false` when it was told to stop, and then nothing has changed.
     fn step(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<bool> {
-        let (config, number) = (self.trainer.config, self.place.step + 1);
+        let (trainer, number) = (self.trainer, self.place.step + 1);
+        let accumulation = trainer.config.gradient_accumulation_steps;
         self.gradients.clear();
-        let mut micro = self.place.micro_batches;
-        let (mut loss, mut samples, mut tokens, mut sources) = (0.0, 0, 0, Vec::new());
-        let accumulation = config.gradient_accumulation_steps;
-        loop {
+        let first = self.place.micro_batches;
+        let mut batches = vec![self.batch(first)];
+        let mut micro = first + 1;
+        while !self.length.steps_after(micro) {
+            batches.push(self.batch(micro));
+            micro += 1;
+        }
+        let lengths: Vec<usize> = batches.iter().map(Batch::len).collect();
+        let mut loss = 0.0;
+        for pass in passes(&lengths, self.max_tokens) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            let batch = self.batch(micro);
             let options = StepOptions {
-                kept_blocks: self.kept_blocks(batch.len()),
+                kept_blocks: self.kept_blocks(lengths[pass.clone()].iter().sum()),
                 scale: 1.0 / accumulation as f64,
                 step: number,
             };
-            let mut rng = Rng::with_stream(config.seed, micro + 1);
-            let (network, adapter) = (self.trainer.network, self.trainer.adapter);
-            let part = accumulate(network, adapter, &batch, options, &mut rng, &mut self.gradients)?;
-            loss += f64::from(part.mean) / accumulation as f64;
-            samples += batch.segments.len() as u64;
-            tokens += batch.len() as u64;
-            sources.extend(batch.sources());
-            micro += 1;
-            observer.micro_batch((micro - self.place.micro_batches) as usize, accumulation);
-            if self.length.steps_after(micro) {
-                break;
-            }
+            let mut rng = Rng::with_stream(trainer.config.seed, first + pass.start as u64 + 1);
+            let joined = &batches[pass.clone()];
+            let parts = accumulate(trainer.network, trainer.adapter, joined, options, &mut rng, &mut self.gradients)?;
+            loss += parts.iter().map(|part| f64::from(part.mean) / accumulation as f64).sum::<f64>();
+            observer.micro_batches(pass.end, accumulation);
         }
+        let samples = batches.iter().map(|batch| batch.segments.len() as u64).sum::<u64>();
+        let tokens = lengths.iter().sum::<usize>() as u64;
+        let sources: Vec<usize> = batches.iter().flat_map(Batch::sources).collect();
         let rate = self.schedule.rate(self.place.step);
         let grad_norm = self.update(rate, &sources)?;
         self.place.step = number;

@@ -17,7 +17,7 @@ pub struct Plan {
     pub epochs: f64,
     /// Blocks of the network.
     pub blocks: usize,
-    /// Blocks that keep their activations for the longest micro batch; the others are recomputed.
+    /// Blocks that keep their activations for the longest pass; the others are recomputed.
     pub kept_blocks: usize,
 }
 
@@ -44,8 +44,8 @@ pub struct StepReport {
 pub trait Observer {
     /// Before the first step.
     fn started(&mut self, _plan: &Plan) {}
-    /// After a micro batch: `done` of `of` of the step that runs.
-    fn micro_batch(&mut self, _done: usize, _of: usize) {}
+    /// After a pass: `done` of `of` micro batches of the step that runs.
+    fn micro_batches(&mut self, _done: usize, _of: usize) {}
     /// After an optimizer step.
     fn stepped(&mut self, _report: &StepReport) {}
     /// A log entry, as it goes into the journal.

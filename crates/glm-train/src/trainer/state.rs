@@ -174,6 +174,12 @@ pub fn other_method(folder: &Path, identity: &Identity) -> Option<TrainError> {
     Some(TrainError::OtherRun { path: folder.to_path_buf(), reason })
 }
 
+/// Most tokens of a pass in the run of a checkpoint folder; `None` when its small file cannot be read, which [`load`] tells.
+pub fn saved_max_tokens_per_pass(folder: &Path) -> Option<usize> {
+    let saved: Saved = serde_json::from_slice(&std::fs::read(folder.join(STATE_FILE)).ok()?).ok()?;
+    Some(saved.identity.max_tokens_per_pass())
+}
+
 /// Optimizer steps that the run of a checkpoint folder had done.
 ///
 /// # Errors

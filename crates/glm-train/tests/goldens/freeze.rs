@@ -11,6 +11,7 @@ use glm_train::step::{Gradients, StepOptions, accumulate};
 use glm_train::{Adapter, TrainConfig};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 
 fn load(folder: &Path, dtype: Option<DenseType>, trains: Trains) -> Network {
     Network::load(
@@ -34,7 +35,8 @@ fn bases() -> Vec<(&'static str, PathBuf, Golden)> {
 fn step(network: &Network, batch: &Batch, rate: f64) -> usize {
     let parameters = Adapter::Full.parameters(network);
     let mut gradients = Gradients::zeros(parameters);
-    accumulate(network, &Adapter::Full, batch, options(network, 1.0), &mut Rng::new(0), &mut gradients).unwrap();
+    accumulate(network, &Adapter::Full, from_ref(batch), options(network, 1.0), &mut Rng::new(0), &mut gradients)
+        .unwrap()[0];
     let sizes = parameters.iter().map(|(name, var)| (name.as_str(), var.elem_count()));
     let mut optimizer = AdamW::new(AdamWConfig::from(&TrainConfig::default()), sizes);
     update(network, &mut optimizer, parameters, &gradients, rate);
@@ -81,7 +83,8 @@ fn the_last_blocks_have_the_gradients_of_full_fine_tuning_and_alone_move() {
             for kept_blocks in [0, layers] {
                 let mut gradients = Gradients::zeros(parameters);
                 let options = StepOptions { kept_blocks, ..options(&network, 1.0) };
-                accumulate(&network, &Adapter::Full, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+                accumulate(&network, &Adapter::Full, from_ref(&batch), options, &mut Rng::new(0), &mut gradients)
+                    .unwrap()[0];
                 assert_eq!(gradients.backward_blocks(), count, "{folder}: no work below the lowest block that trains");
                 for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
                     let difference = largest_difference(found, golden.floats(&format!("grad.{name}")).1);

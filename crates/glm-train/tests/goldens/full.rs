@@ -7,6 +7,7 @@ use glm_testkit::{Golden, fixture, json, largest_difference};
 use glm_train::optim::{AdamW, AdamWConfig};
 use glm_train::step::{Gradients, StepOptions, accumulate};
 use glm_train::{Adapter, Optim};
+use std::slice::from_ref;
 
 /// Rate and epsilon of the goldens' steps.
 const RATE: f64 = 1e-4;
@@ -44,7 +45,8 @@ fn loss_and_every_gradient() {
         for kept_blocks in [0, network.config().num_layers] {
             let mut gradients = Gradients::zeros(parameters);
             let options = StepOptions { kept_blocks, ..options(network, 1.0) };
-            let loss = accumulate(network, &Adapter::Full, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+            let loss = accumulate(network, &Adapter::Full, from_ref(&batch), options, &mut Rng::new(0), &mut gradients)
+                .unwrap()[0];
             near(folder, meta, 0, loss.mean);
             assert_eq!(parameters.len(), golden.names("grad.").len(), "{folder}");
             for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
@@ -67,7 +69,8 @@ fn two_steps_of_every_weight() {
         for step in 0..3 {
             gradients.clear();
             let options = options(network, 1.0);
-            let loss = accumulate(network, &Adapter::Full, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+            let loss = accumulate(network, &Adapter::Full, from_ref(&batch), options, &mut Rng::new(0), &mut gradients)
+                .unwrap()[0];
             near(folder, meta, step, loss.mean);
             if step < 2 {
                 update(network, &mut optimizer, parameters, &gradients, RATE);

@@ -12,6 +12,7 @@ use glm_train::schedule::Schedule;
 use glm_train::step::{Gradients, StepOptions, accumulate};
 use glm_train::{Adapter, TrainConfig};
 use serde_json::Value;
+use std::slice::from_ref;
 
 fn adapter(network: &Network, meta: &Value, golden: &Golden, from: &str) -> Adapter {
     let projection = meta["prefix_projection"].as_bool().unwrap();
@@ -54,7 +55,8 @@ fn loss_and_every_gradient_under_every_policy() {
         for kept_blocks in [network.config().num_layers, 1, 0] {
             let mut gradients = Gradients::zeros(parameters);
             let options = StepOptions { kept_blocks, ..options(network, 1.0) };
-            let loss = accumulate(network, &adapter, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+            let loss =
+                accumulate(network, &adapter, from_ref(&batch), options, &mut Rng::new(0), &mut gradients).unwrap()[0];
             let expected = golden.floats("loss").1[0];
             // A floor of 0 means that the noise changed no bit; two units in the last place are allowed then.
             let tolerance = (4.0 * floor(meta, &["noise_floor", "loss"])).max(2.0 * f32::EPSILON * expected);
@@ -97,7 +99,9 @@ fn settings(settings: &Value, meta: &Value) -> TrainConfig {
 #[test]
 fn six_optimizer_steps_in_every_setting() {
     every_encoder(|kind, network, golden, meta| {
-        for (run, expected) in meta["runs"].as_object().unwrap() {
+        // Micro batches one by one, as officially, and all of a step in one pass.
+        let ways = |(run, expected)| [(run, expected, false), (run, expected, true)];
+        for (run, expected, joined) in meta["runs"].as_object().unwrap().iter().flat_map(ways) {
             let config = settings(&expected["settings"], meta);
             let adapter = adapter(network, meta, golden, "init");
             let parameters = adapter.parameters(network);
@@ -115,11 +119,16 @@ fn six_optimizer_steps_in_every_setting() {
             };
             for (step, expected_step) in expected["steps"].as_array().unwrap().iter().enumerate() {
                 gradients.clear();
-                for (i, wanted) in expected_step["micro_losses"].as_array().unwrap().iter().enumerate() {
-                    let batch = Batch::pack(micro.next().unwrap(), Some(0));
-                    let options = options(network, 1.0 / config.gradient_accumulation_steps as f64);
-                    let loss =
-                        accumulate(network, &adapter, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+                let expected_losses = expected_step["micro_losses"].as_array().unwrap();
+                let batches: Vec<Batch> =
+                    expected_losses.iter().map(|_| Batch::pack(micro.next().unwrap(), Some(0))).collect();
+                let options = options(network, 1.0 / config.gradient_accumulation_steps as f64);
+                let mut pass = |batches: &[Batch]| {
+                    accumulate(network, &adapter, batches, options, &mut Rng::new(0), &mut gradients).unwrap()
+                };
+                let losses =
+                    if joined { pass(&batches) } else { batches.iter().map(|b| pass(from_ref(b))[0]).collect() };
+                for (i, (loss, wanted)) in losses.iter().zip(expected_losses).enumerate() {
                     let floor = floor(expected, &["noise_floor", "loss"]);
                     near(&format!("step {step} micro loss {i}"), loss.mean, wanted.as_f64().unwrap() as f32, floor);
                 }
@@ -174,7 +183,8 @@ fn quantized_bases_give_the_official_losses_and_gradients() {
             let parameters = adapter.parameters(&network);
             let mut gradients = Gradients::zeros(parameters);
             let options = options(&network, 1.0);
-            let loss = accumulate(&network, &adapter, &batch, options, &mut Rng::new(0), &mut gradients).unwrap();
+            let loss =
+                accumulate(&network, &adapter, from_ref(&batch), options, &mut Rng::new(0), &mut gradients).unwrap()[0];
             let expected = golden.floats("ptuning.loss").1[0];
             assert!((loss.mean - expected).abs() < 1.3e-6 * expected, "{folder}: {} expected {expected}", loss.mean);
             for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
@@ -210,7 +220,8 @@ fn every_scheme_gives_every_tensor_a_gradient() {
             let parameters = adapter.parameters(&network);
             let mut gradients = Gradients::zeros(parameters);
             let options = options(&network, 1.0);
-            let loss = accumulate(&network, &adapter, &batch, options, &mut Rng::new(3), &mut gradients).unwrap();
+            let loss =
+                accumulate(&network, &adapter, from_ref(&batch), options, &mut Rng::new(3), &mut gradients).unwrap()[0];
             assert!(loss.mean.is_finite(), "{file} {scheme}");
             for ((name, _), gradient) in parameters.iter().zip(gradients.slices()) {
                 let moved = gradient.iter().filter(|g| **g != 0.0).count();

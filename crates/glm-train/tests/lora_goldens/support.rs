@@ -8,6 +8,7 @@ use glm_testkit::{Golden, fixture, json};
 use glm_train::Adapter;
 use glm_train::step::{Gradients, Loss, StepOptions, accumulate};
 use serde_json::Value;
+use std::slice::from_ref;
 
 pub const FOLDERS: [&str; 2] = ["glm1-tiny", "glm2-tiny"];
 pub const KINDS: [&str; 2] = ["qkv", "all"];
@@ -87,7 +88,7 @@ pub fn gradients(
     seed: u64,
 ) -> (Loss, Gradients) {
     let mut gradients = Gradients::zeros(adapter.parameters(network));
-    let loss = accumulate(network, adapter, batch, options, &mut Rng::new(seed), &mut gradients).unwrap();
+    let loss = accumulate(network, adapter, from_ref(batch), options, &mut Rng::new(seed), &mut gradients).unwrap()[0];
     (loss, gradients)
 }
 

@@ -71,10 +71,10 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
     let lengths = Lengths::of(&rows, batch);
     let forms = (base::scheme(&settings.base), base::output_layer(&settings.base));
     let base = prepared.about()?;
-    let work = work::workload(&base, adapter, forms, &lengths, batch)?;
     let free = memory::available();
-    let kept_blocks = work::kept_blocks(&settings.train, &work, free);
-    let memory = predict(&memory::Workload { kept_blocks, ..work.clone() });
+    let work = work::workload(&base, adapter, forms, &lengths, &settings.train, free)?;
+    let kept_blocks = work.kept_blocks;
+    let memory = predict(&work);
     let micro_batches = length.total_steps * settings.train.gradient_accumulation_steps as u64;
     let time = if measure {
         let recompute = kept_blocks < base.config.num_layers;

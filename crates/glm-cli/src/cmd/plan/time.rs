@@ -15,7 +15,7 @@ use serde::Serialize;
 /// Seconds of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Time {
-    /// Tokens of the micro batch that was measured.
+    /// Tokens of the pass that was measured.
     pub measured_tokens: usize,
     /// Of a micro batch of usual length.
     pub micro_batch: f64,
@@ -25,7 +25,7 @@ pub struct Time {
     pub run: f64,
 }
 
-/// Measures one micro batch of usual length and an update. `work` says how many values train.
+/// Measures one pass of rows of usual length and an update. `work` says how many values train.
 ///
 /// # Errors
 /// When the first blocks cannot be loaded.
@@ -55,7 +55,8 @@ pub fn measure(
     let batch = settings.train.per_device_train_batch_size;
     let mut by_length: Vec<&TrainRow> = rows.iter().collect();
     by_length.sort_by_key(|row| row.ids.len());
-    let size = batch.min(by_length.len());
+    // As many rows as go through the network together.
+    let size = work.rows.min(by_length.len());
     let first = (by_length.len() - size) / 2;
     let opened = prepared.about()?.adapter;
     let of = |network: &Network| fresh(settings, opened.as_ref(), network);
@@ -63,7 +64,8 @@ pub fn measure(
     let micro = Batch::pack(by_length[first..first + size].iter().copied(), few.slot());
     let below = below.as_ref().map(|network| (network, &few));
     let time = step_time((&short, &few), (&long, &many), below, &micro, recompute)?;
-    let mean = rows.iter().map(|row| row.ids.len()).sum::<usize>() as f64 / rows.len() as f64 * size as f64;
+    let mean =
+        rows.iter().map(|row| row.ids.len()).sum::<usize>() as f64 / rows.len() as f64 * batch.min(rows.len()) as f64;
     let micro_batch = time.micro_batch(layers, frozen) * mean / micro.len().max(1) as f64;
     let update = update_time(&settings.train, work.trainable)? * work.trainable as f64;
     let run = micro_batch * micro_batches as f64 + update * steps as f64;

@@ -8,7 +8,7 @@ use glm_model::adapter::{LoraConfig, PrefixConfig, parse_targets};
 use glm_model::glm::layout;
 use glm_model::{DenseType, GlmConfig, Scheme};
 use glm_train::memory::{Workload, predict};
-use glm_train::{Checkpointing, TrainConfig, lora_activations, memory};
+use glm_train::{Checkpointing, TrainConfig, lora_activations, memory, pass};
 use serde::Serialize;
 
 /// Rows and tokens of the training file.
@@ -48,7 +48,38 @@ impl Lengths {
     }
 }
 
-/// What decides the memory of the run, with nothing kept.
+/// The largest pass through the network: a micro batch, or several that go together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Largest {
+    /// Rows.
+    pub rows: usize,
+    /// Tokens.
+    pub tokens: usize,
+    /// Supervised tokens.
+    pub targets: usize,
+}
+
+impl Lengths {
+    /// A micro batch of the longest rows.
+    fn micro_batch(&self, rows: usize) -> Largest {
+        Largest { rows, tokens: self.most_tokens, targets: self.most_targets }
+    }
+
+    /// Micro batches of `rows` rows, at most `accumulation`, that go together up to `most` tokens.
+    fn pass(&self, rows: usize, accumulation: usize, most: usize) -> Largest {
+        let one = self.micro_batch(rows);
+        let tokens = most.min(accumulation * one.tokens);
+        if tokens <= one.tokens {
+            return one;
+        }
+        // As many rows of usual length as fit, and as many targets as rows with the most have of their tokens.
+        let usual = (self.tokens / self.rows.max(1) as u64).max(1) as usize;
+        let rows = tokens.div_ceil(usual).clamp(rows, rows * accumulation);
+        Largest { rows, tokens, targets: (one.targets * tokens).div_ceil(one.tokens.max(1)) }
+    }
+}
+
+/// What decides the memory of the run, with as many blocks kept as the trainer will keep. `free` is the free memory.
 ///
 /// # Errors
 /// When LoRA names a layer that the base does not have.
@@ -57,7 +88,38 @@ pub fn workload<'a>(
     adapter: &AdapterConfig,
     (scheme, output_layer): (Scheme, Option<Scheme>),
     lengths: &Lengths,
-    batch: usize,
+    train: &TrainConfig,
+    free: Option<u64>,
+) -> anyhow::Result<Workload<'a>> {
+    let batch = train.per_device_train_batch_size;
+    let one = of_pass(base, adapter, scheme, lengths, lengths.micro_batch(batch))?;
+    // What is free when training starts, with the base in memory.
+    let held = predict(&one);
+    let free = free.map(|free| free.saturating_sub(held.weights + held.adapter));
+    let each = |tokens: usize| {
+        let added = match one.base_trains {
+            true => one.added_activations,
+            false => one.added_activations * tokens as u64 / one.tokens.max(1) as u64,
+        };
+        memory::block_activations(one.config, tokens) + added
+    };
+    let most = pass::max_tokens(train, one.tokens, |tokens| each(tokens) * one.config.num_layers as u64, free);
+    let work = of_pass(base, adapter, scheme, lengths, lengths.pass(batch, train.gradient_accumulation_steps, most))?;
+    let budget = match train.checkpointing {
+        Checkpointing::Always => 0,
+        Checkpointing::Never => u64::MAX,
+        Checkpointing::Auto => train.activation_budget.unwrap_or_else(|| memory::activation_budget(free)),
+    };
+    let kept = usize::try_from(budget / each(work.tokens).max(1)).unwrap_or(usize::MAX).min(work.config.num_layers);
+    Ok(Workload { kept_blocks: kept, ..work })
+}
+
+fn of_pass<'a>(
+    base: &'a About,
+    adapter: &AdapterConfig,
+    scheme: Scheme,
+    lengths: &Lengths,
+    largest: Largest,
 ) -> anyhow::Result<Workload<'a>> {
     let config = &base.config;
     let mut work = Workload {
@@ -74,10 +136,10 @@ pub fn workload<'a>(
         base_trains: false,
         backward_blocks: config.num_layers,
         added_activations: 0,
-        rows: batch,
-        tokens: lengths.most_tokens,
+        rows: largest.rows,
+        tokens: largest.tokens,
         longest: lengths.longest,
-        targets: lengths.most_targets,
+        targets: largest.targets,
         kept_blocks: 0,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
@@ -151,21 +213,6 @@ fn block_values(config: &GlmConfig) -> u64 {
 /// Bytes of the rounded copies of a block's weights that its tape holds when they train as bf16.
 fn rounded_copies(config: &GlmConfig, scheme: Scheme) -> u64 {
     if scheme.dense_type() == Some(DenseType::Bf16) { 4 * block_values(config) } else { 0 }
-}
-
-/// Blocks that the trainer will keep.
-pub fn kept_blocks(train: &TrainConfig, work: &Workload<'_>, free: Option<u64>) -> usize {
-    let budget = match train.checkpointing {
-        Checkpointing::Always => 0,
-        Checkpointing::Never => u64::MAX,
-        // What is free when training starts, with the base in memory.
-        Checkpointing::Auto => train.activation_budget.unwrap_or_else(|| {
-            let base = predict(work);
-            free.map_or(0, |free| free.saturating_sub(base.weights + base.adapter) / 2)
-        }),
-    };
-    let each = (memory::block_activations(work.config, work.tokens) + work.added_activations).max(1);
-    usize::try_from(budget / each).unwrap_or(usize::MAX).min(work.config.num_layers)
 }
 
 /// What trains, in a few words.

@@ -41,8 +41,8 @@ pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &m
     }
 }
 
-/// `dx[T, cols] = dy[T, rows] · W`; the lengths are right.
-pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32]) {
+/// `dx[T, cols] = dy[T, rows] · W`, added to what stands there if `add`; the lengths are right.
+pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32], add: bool) {
     let (out, inner) = (matrix.rows, matrix.cols);
     let tokens = dy.len() / out;
     let scaled: Vec<f32>;
@@ -68,7 +68,7 @@ pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32]) {
                 // outlives the parallel loop; `dy[first..]` is a [tokens, rows] view with stride `out`.
                 unsafe {
                     let (a, b) = (View::new(&dy[first..], out, 1), View::rows(panel, width));
-                    gemm_raw((tokens, width, rows.len()), target.at(cols.start), inner, first > 0, a, b, 1.0);
+                    gemm_raw((tokens, width, rows.len()), target.at(cols.start), inner, add || first > 0, a, b, 1.0);
                 }
             }
         });

@@ -81,6 +81,26 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// The matrix of some of its rows. `cols` is even for INT4, a multiple of the group for groups.
+    ///
+    /// # Panics
+    /// When the rows are outside the matrix.
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let of = |per_value: usize| rows.start * self.cols / per_value..rows.end * self.cols / per_value;
+        let values = match self.values {
+            Values::F32(values) => Values::F32(&values[of(1)]),
+            Values::F16(values) => Values::F16(&values[of(1)]),
+            Values::Bf16(values) => Values::Bf16(&values[of(1)]),
+            Values::Int8(values) => Values::Int8(&values[of(1)]),
+            Values::Int4(packed) => Values::Int4(&packed[of(2)]),
+            Values::Int4Group { packed, scales, group } => {
+                Values::Int4Group { packed: &packed[of(2)], scales: &scales[of(group)], group }
+            }
+        };
+        let row_scales = self.row_scales.map(|scales| &scales[rows.clone()]);
+        Self { rows: rows.len(), values, row_scales, ..*self }
+    }
+
     /// Row `row` with its scale, `[cols]`.
     pub fn row(&self, row: usize, out: &mut [f32]) {
         self.unpack(row..row + 1, 0..self.cols, out);

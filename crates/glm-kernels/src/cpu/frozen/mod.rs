@@ -58,14 +58,23 @@ pub fn matmul(matrix: &Matrix<'_>, compute: Compute, x: &[f32], bias: Option<&[f
 
 /// `dx[T, cols] = dy[T, rows] · W`.
 pub fn input_gradient(matrix: &Matrix<'_>, compute: Compute, dy: &[f32], dx: &mut [f32]) {
+    gradient(matrix, compute, dy, dx, false);
+}
+
+/// `dx[T, cols] += dy[T, rows] · W`.
+pub fn add_input_gradient(matrix: &Matrix<'_>, compute: Compute, dy: &[f32], dx: &mut [f32]) {
+    gradient(matrix, compute, dy, dx, true);
+}
+
+fn gradient(matrix: &Matrix<'_>, compute: Compute, dy: &[f32], dx: &mut [f32], add: bool) {
     let Matrix { rows, cols, .. } = *matrix;
     let tokens = dy.len() / rows;
     assert_eq!(dy.len(), tokens * rows, "input gradient: dy is not [T, {rows}]");
     assert_eq!(dx.len(), tokens * cols, "input gradient: result is not [T, {cols}]");
     match compute {
         #[cfg(target_arch = "x86_64")]
-        Compute::Bf16 | Compute::Bf16Split if compute.available() => bf16::input_gradient(matrix, dy, dx),
-        _ => f32::input_gradient(matrix, dy, dx),
+        Compute::Bf16 | Compute::Bf16Split if compute.available() => bf16::input_gradient(matrix, dy, dx, add),
+        _ => f32::input_gradient(matrix, dy, dx, add),
     }
 }
 

@@ -61,24 +61,26 @@ pub(super) fn matmul(matrix: &Matrix<'_>, split: bool, x: &[f32], bias: Option<&
     let nearest = left(Part::Nearest);
     let scales = (matrix.row_scales, bias);
     if split {
-        product(matrix, Along::Columns, &[nearest, left(Part::Rest)], scales, y);
+        product(matrix, Along::Columns, &[nearest, left(Part::Rest)], scales, false, y);
     } else {
-        product(matrix, Along::Columns, &[nearest], scales, y);
+        product(matrix, Along::Columns, &[nearest], scales, false, y);
     }
 }
 
-/// `dx[T, cols] = dy[T, rows] · W`; the lengths are right.
-pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32]) {
+/// `dx[T, cols] = dy[T, rows] · W`, added to what stands there if `add`; the lengths are right.
+pub(super) fn input_gradient(matrix: &Matrix<'_>, dy: &[f32], dx: &mut [f32], add: bool) {
     let left = Left::new(dy, matrix.rows, matrix.row_scales, Part::Nearest);
-    product(matrix, Along::Rows, &[left], (None, None), dx);
+    product(matrix, Along::Rows, &[left], (None, None), add, dx);
 }
 
-/// Every task makes the panels of some columns of the result and multiplies all rows of the sum of `lefts` with them.
+/// Every task makes the panels of some columns of the result and multiplies all rows of the sum of `lefts` with them. `add`:
+/// to what stands in `out`, where scales and bias are `None`.
 fn product(
     matrix: &Matrix<'_>,
     along: Along,
     lefts: &[Left],
     (scales, bias): (Option<&[f32]>, Option<&[f32]>),
+    add: bool,
     out: &mut [f32],
 ) {
     assert!(available(), "bf16 product: the machine lacks the instructions");
@@ -118,7 +120,7 @@ fn product(
                             lane_values
                         };
                         let of_lanes = |values: Option<&[f32]>| values.filter(|_| ends).map(padded);
-                        let finish = Finish { add: !begins, scales: of_lanes(scales), bias: of_lanes(bias) };
+                        let finish = Finish { add: add || !begins, scales: of_lanes(scales), bias: of_lanes(bias) };
                         let target = Target { first: target.at(row * width + lanes.start), stride: width };
                         // SAFETY: this task alone writes its columns of the result, `[T, width]`, which outlives the loop.
                         unsafe { whole_or_part(height, left, &panel[..used], &finish, target, lanes.len()) };
