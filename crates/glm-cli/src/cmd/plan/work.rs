@@ -79,7 +79,8 @@ impl Lengths {
     }
 }
 
-/// What decides the memory of the run, `forms` being those of the linear layers and of a quantized output layer, with as many blocks kept as the trainer will keep. `free` is the free memory.
+/// What decides the memory of the run, with as many blocks kept as the trainer will keep. `forms` are those of the linear
+/// layers and, where it is quantized, of the output layer; `free` is the free memory.
 ///
 /// # Errors
 /// When LoRA names a layer that the base does not have.
