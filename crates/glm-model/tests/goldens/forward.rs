@@ -95,6 +95,7 @@ fn logits_in_bf16_are_within_a_hundredth() {
         let network = Network::load(&fixture(&format!("{folder}/model")), options, &mut |_, _| {}).unwrap();
         let golden = Golden::open(&format!("{folder}/forward.safetensors"));
         let meta = json(&format!("{folder}/forward.json"));
+        let mut largest = 0.0f64;
         for case in meta["cases"].as_object().unwrap().keys() {
             let prompts = prompts(&network, &golden, &meta, case);
             let batch = packed(&prompts);
@@ -105,9 +106,11 @@ fn logits_in_bf16_are_within_a_hundredth() {
                 let error = relative_error(&found, real(&golden, &format!("{case}.logits"), row, prompt.from));
                 println!("{folder} {case} row {row}: {error:.1e}");
                 assert!(error < 1e-2, "{folder} {case} row {row}: {error}");
-                assert!(error > 1e-6, "{folder} {case} row {row}: nothing was rounded");
+                largest = error.max(largest);
             }
         }
+        // Of few tokens nothing is, these weights being floats.
+        assert!(largest > 1e-6, "{folder}: nothing was rounded");
     }
 }
 
