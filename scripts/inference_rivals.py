@@ -11,6 +11,9 @@ transformers 4.30.2, sentencepiece). `run` starts each engine once, with two thr
 whatever else the machine does slows all of them; medians and the best are printed. Rows of answers are timed without the
 first token, which belongs to the prompt. The interpreters that hold the rivals are given by --llama_python (with
 llama-cpp-python or xllamacpp) and --chatglm_python. An engine whose package is missing is left out, and said so.
+The instruction sets of llama.cpp are printed with its name: wheels that are built elsewhere may lack AVX-512, which the
+fastest llama.cpp of this machine has (`CMAKE_ARGS=-DGGML_NATIVE=ON pip install llama-cpp-python`). Other work on the machine
+slows engines whose threads wait for one another in a loop more than others: measure on an idle one.
 """
 
 import argparse
