@@ -173,11 +173,12 @@ fn resume_takes_nothing_auto_or_a_path() {
 
 #[test]
 fn our_own_keys_arrive() {
-    let flags = "--quantization_bit 4 --quantization_group 32 --base_dtype bf16 --gradient_checkpointing \
+    let flags = "--quantization_bit 4 --quantization_group 32 --output_layer_bit 8 --base_dtype bf16 --gradient_checkpointing \
         --activation_budget 2GB --threads 3 --prefix_dropout 0.2 --lenient --do_sample false --top_k 0 --max_new_tokens 9";
     let (config, stderr) = dry_run("train", &format!("{LEAST} {flags}"));
     assert_eq!((&config["base"]["path"], &config["base"]["dtype"]), (&json!("base"), &json!("bf16")));
     assert_eq!(config["base"]["quantization"], json!({"scheme": "int4_grouped", "group": 32}));
+    assert_eq!(config["base"]["output_layer"], json!({"scheme": "int8"}));
     assert_eq!(config["train"]["checkpointing"], "always");
     assert_eq!(config["train"]["activation_budget"], 2_000_000_000_u64);
     assert_eq!((&config["threads"], &config["data"]["lenient"]), (&json!(3), &json!(true)));

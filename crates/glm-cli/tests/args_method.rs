@@ -99,6 +99,7 @@ fn contradictions_name_both_flags() {
         // Weights that train are not quantized; both ways out are named.
         ("--quantization_bit 4", &["--quantization_bit: weights that train", "--pre_seq_len 128", "--method lora"]),
         ("--method full --quantization_bit 8", &["--quantization_bit: weights that train", "--method asks for it"]),
+        ("--method full --output_layer_bit 8", &["--output_layer_bit: all weights train"]),
         ("--method full --base_dtype f16", &["--base_dtype f16: weights that train are held in f32"]),
     ] {
         refused(&format!("train {RUN} {flags} --dry_run"), parts);

@@ -138,13 +138,16 @@ fn a_checkpoint_answers_over_every_form_of_the_base() {
     let dense = |dtype| Scheme::Dense { dtype: Some(dtype) };
     let mut different = 0;
     for (flags, scheme) in [
-        ("--quantization_bit 4", Scheme::Int4),
-        ("--quantization_bit 8", Scheme::Int8),
-        ("--quantization_bit 4 --quantization_group 32", Scheme::Int4Group { group: 32 }),
-        ("--base_dtype bf16", dense(DenseType::Bf16)),
-        ("--base_dtype f16", dense(DenseType::F16)),
+        ("--quantization_bit 4", (Scheme::Int4, None)),
+        ("--quantization_bit 8", (Scheme::Int8, None)),
+        ("--quantization_bit 4 --quantization_group 32", (Scheme::Int4Group { group: 32 }, None)),
+        ("--base_dtype bf16", (dense(DenseType::Bf16), None)),
+        ("--base_dtype f16", (dense(DenseType::F16), None)),
+        ("--quantization_bit 4 --output_layer_bit 8", (Scheme::Int4, Some(Scheme::Int8))),
+        ("--base_dtype f16 --output_layer_bit 4", (dense(DenseType::F16), Some(Scheme::Int4))),
     ] {
-        let options = LoadOptions { scheme, ..LoadOptions::default() };
+        let (scheme, output_layer) = scheme;
+        let options = LoadOptions { scheme, output_layer, ..LoadOptions::default() };
         let network = Network::load(&room.folder.path().join("base"), options, &mut |_, _| {}).unwrap();
         let (out, _) = room.answers(&format!("{with} {flags}"), "你好\n");
         let held = room.expected_from(&network, Some(&prefix), &[], "你好", 9);

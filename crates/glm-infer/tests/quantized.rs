@@ -8,7 +8,7 @@ use glm_data::{Positions, Rng};
 use glm_model::adapter::AdapterSlots;
 use glm_model::quant::RowScaled;
 use glm_model::weights::{ElementType, TensorBytes, WeightFolder};
-use glm_model::{Network, Scheme};
+use glm_model::{LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture, json, relative_error};
 use support::{AS_STORED, floats, logits_error, network, real_rows};
 
@@ -87,6 +87,25 @@ fn smaller_groups_hold_weights_more_exactly() {
     let errors = schemes.map(|scheme| (scheme.to_string(), weight_error(scheme, &matrix)));
     println!("relative errors with outlying columns: {errors:?}");
     assert!(errors.windows(2).all(|pair| pair[1].1 < 0.9 * pair[0].1), "{errors:?}");
+}
+
+/// The blocks stay as they are, so that what is printed is the error of the output layer alone.
+#[test]
+fn an_output_layer_of_more_bits_gives_nearer_logits() {
+    let folder = "glm2-tiny/model";
+    let golden = Golden::open("glm2-tiny/quant-int4/expected.safetensors");
+    let mut batch = glm_data::Batch::default();
+    real_rows(&golden, "eval").iter().for_each(|(ids, _)| batch.push(ids, 0, Positions::Linear, None, 0));
+    let logits = |output_layer: Option<Scheme>| {
+        let options = LoadOptions { output_layer, ..LoadOptions::default() };
+        let network = Network::load(&fixture(folder), options, &mut |_, _| {}).unwrap();
+        floats(&network.logits(&network.forward(&batch, &Default::default()).unwrap()).unwrap())
+    };
+    let exact = logits(None);
+    let error = |scheme: Scheme| relative_error(&logits(Some(scheme)), &exact);
+    let [int8, int4] = [Scheme::Int8, Scheme::Int4].map(error);
+    println!("logits of a quantized output layer: INT8 {int8:.4}, official INT4 {int4:.4}");
+    assert!(int8 > 0.0 && int8 < 0.02 && int8 < int4 / 5.0 && int4 < 0.3, "{int8} {int4}");
 }
 
 #[test]

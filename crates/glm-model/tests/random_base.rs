@@ -201,6 +201,23 @@ fn estimates_of_memory_are_what_loading_takes_and_the_network_computes() {
                 let network = network(folder.path(), scheme);
                 assert_eq!(layout::bytes(network.config(), scheme, stored), network.bytes() as u64, "{scheme}");
                 assert_eq!(layout::parameter_count(network.config()), network.parameter_count() as u64);
+                let exact = logits(&network);
+                for output in [Scheme::Int8, Scheme::Int4Group { group: 32 }] {
+                    let options = LoadOptions { scheme, output_layer: Some(output), ..LoadOptions::default() };
+                    let smaller = Network::load(folder.path(), options, &mut |_, _| {}).unwrap();
+                    let config = smaller.config();
+                    assert_eq!(smaller.parameter_count(), network.parameter_count());
+                    let table = [config.vocab_size, config.hidden_size];
+                    let dense = Scheme::Dense { dtype: scheme.dense_type() }.bytes(table, stored);
+                    // A matrix that is the embedding too is held a second time.
+                    let left = if config.knobs.tied_embeddings { 0 } else { dense };
+                    assert_eq!(smaller.bytes() as u64, network.bytes() as u64 - left + output.bytes(table, stored));
+                    let error = glm_testkit::relative_error(&logits(&smaller), &exact);
+                    assert!(
+                        error > 0.0 && error < if output == Scheme::Int8 { 0.02 } else { 0.2 },
+                        "{output}: {error}"
+                    );
+                }
                 let logits = logits(&network);
                 assert!(logits.iter().all(|v| v.is_finite()) && logits.iter().any(|v| v.abs() > 1e-3), "{scheme}");
             }

@@ -48,6 +48,10 @@ keys! {
     /// With --quantization_bit over a base in floats: where its quantized form is kept, so that the next start takes seconds.
     /// auto: glmtune/quantized in XDG_CACHE_HOME (default: ~/.cache), for forms of 500 MB or more; off: nowhere
     quantized_cache: QuantizedCache = QuantizedCache::Auto;
+    /// Hold the output layer in INT8 or INT4 too (--quantization_group counts). It is read for every token, and the official
+    /// scheme leaves it in half precision, as large as several layers in INT4: answers come faster and memory shrinks,
+    /// logits are less exact
+    output_layer_bit: Option<Bits> = None;
     /// Number format in which a base without --quantization_bit is held; auto: as in its files
     base_dtype: BaseDtype = BaseDtype::Auto;
     /// Numbers in which products with frozen weights are made, with sums in f32: bf16 (rounded to 8 significant bits; 2 to 4

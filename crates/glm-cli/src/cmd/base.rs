@@ -115,7 +115,7 @@ pub struct About {
 
 impl Prepared<'_> {
     fn options(&self) -> LoadOptions {
-        LoadOptions { scheme: scheme(self.base), trains: self.trains, compute: self.base.compute.into() }
+        LoadOptions { trains: self.trains, ..load_options(self.base) }
     }
 
     /// What decides memory and time.
@@ -164,7 +164,7 @@ impl Prepared<'_> {
         if let Some(opened) = &self.opened {
             let now = [
                 ("base_fingerprint", network.fingerprint().to_owned()),
-                ("base_scheme", network.scheme().to_string()),
+                ("base_scheme", network.held_as()),
                 ("variant", network.config().variant.name().to_owned()),
             ];
             warn_of_another_base(&opened.trained_on, &now);
@@ -193,12 +193,33 @@ pub fn load(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> anyhow::Resul
     prepare(base, adapter)?.load(true)
 }
 
+/// How the base is loaded where nothing of it trains.
+pub fn load_options(base: &BaseConfig) -> LoadOptions {
+    LoadOptions {
+        scheme: scheme(base),
+        trains: Trains::Nothing,
+        compute: base.compute.into(),
+        output_layer: output_layer(base),
+    }
+}
+
+/// The form of the output layer that was asked for.
+pub fn output_layer(base: &BaseConfig) -> Option<Scheme> {
+    base.output_layer.map(quantized)
+}
+
+fn quantized(quantization: Quantization) -> Scheme {
+    match quantization {
+        Quantization::Int8 => Scheme::Int8,
+        Quantization::Int4 => Scheme::Int4,
+        Quantization::Int4Grouped { group } => Scheme::Int4Group { group },
+    }
+}
+
 /// The form of the frozen weights that was asked for.
 pub fn scheme(base: &BaseConfig) -> Scheme {
     match base.quantization {
-        Some(Quantization::Int8) => Scheme::Int8,
-        Some(Quantization::Int4) => Scheme::Int4,
-        Some(Quantization::Int4Grouped { group }) => Scheme::Int4Group { group },
+        Some(quantization) => quantized(quantization),
         None => Scheme::Dense {
             dtype: match base.dtype {
                 BaseDtype::Auto => None,

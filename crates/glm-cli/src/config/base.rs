@@ -52,6 +52,9 @@ pub struct BaseConfig {
     pub dtype: BaseDtype,
     /// Quantization asked for; `None`: as the folder has it.
     pub quantization: Option<Quantization>,
+    /// Quantization of the output layer; `None`: floats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_layer: Option<Quantization>,
     /// Numbers in which products with frozen weights are made.
     #[serde(default)]
     pub compute: ComputeConfig,
@@ -130,20 +133,19 @@ impl BaseConfig {
             use_auth_token: model.use_auth_token,
             offline: base.offline,
         };
-        let quantization = match (model.quantization_bit, base.quantization_group) {
-            (None, None) => None,
-            (Some(Bits::Eight), None) => Some(Quantization::Int8),
-            (Some(Bits::Four), None) => Some(Quantization::Int4),
-            (Some(Bits::Four), Some(group)) => {
-                Some(Quantization::Int4Grouped { group: if group == Group::G32 { 32 } else { 64 } })
-            }
-            (_, Some(_)) => {
-                refuse!("{} needs --quantization_bit 4: only INT4 has groups", given.place("quantization_group"))
-            }
+        let of_bits = |bits| match (bits, base.quantization_group) {
+            (Bits::Eight, _) => Quantization::Int8,
+            (Bits::Four, None) => Quantization::Int4,
+            (Bits::Four, Some(group)) => Quantization::Int4Grouped { group: if group == Group::G32 { 32 } else { 64 } },
         };
+        let bits = [model.quantization_bit, base.output_layer_bit];
+        if base.quantization_group.is_some() && !bits.contains(&Some(Bits::Four)) {
+            refuse!("{} needs --quantization_bit 4: only INT4 has groups", given.place("quantization_group"))
+        }
+        let [quantization, output_layer] = bits.map(|bits| bits.map(of_bits));
         let compute = ComputeConfig::new(given, base.compute)?;
         let quantized_cache = base.quantized_cache.clone();
-        Ok(Self { path, hub, dtype: base.base_dtype, quantization, compute, quantized_cache })
+        Ok(Self { path, hub, dtype: base.base_dtype, quantization, output_layer, compute, quantized_cache })
     }
 
     /// Remarks on keys that the others leave without effect.
@@ -166,6 +168,11 @@ impl BaseConfig {
             Some(Quantization::Int8) => "INT8".into(),
             Some(Quantization::Int4) => "INT4".into(),
             Some(Quantization::Int4Grouped { group }) => format!("INT4 in groups of {group}"),
+        };
+        let held = match self.output_layer {
+            None => held,
+            Some(Quantization::Int8) => held + ", output layer in INT8",
+            Some(_) => held + ", output layer in INT4",
         };
         let compute = self.compute.name();
         format!("{} held in {held}, products in {compute}", self.path.display())

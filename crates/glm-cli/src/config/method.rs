@@ -178,6 +178,12 @@ fn check_full(given: &Given<TrainKeys>) -> Result<(), UsageError> {
             given.place(key)
         );
     }
+    if given.keys.base.output_layer_bit.is_some() {
+        refuse!(
+            "{}: all weights train, the output layer too, so it cannot be quantized",
+            given.place("output_layer_bit")
+        );
+    }
     match given.keys.base.base_dtype {
         BaseDtype::Auto | BaseDtype::F32 | BaseDtype::Bf16 => Ok(()),
         BaseDtype::F16 => refuse!(

@@ -57,14 +57,17 @@ pub fn top_p(logits: &mut [f32], p: f32) {
     let weight = |logit: f32| f64::from(logit - best).exp();
     let mut candidates: Vec<(f32, u32)> =
         logits.iter().copied().zip(0..).filter(|(logit, _)| *logit > f32::NEG_INFINITY).collect();
-    let total: f64 = candidates.iter().map(|(logit, _)| weight(*logit)).sum();
+    let weights: Vec<f64> = candidates.iter().map(|(logit, _)| weight(*logit)).collect();
+    let total: f64 = weights.iter().sum();
     // Tokens below an equal share of the bound cannot reach it even together: they go without being sorted.
     let certain = f64::from(bound) * total / candidates.len() as f64;
     let mut cumulative = 0.0;
-    candidates.retain(|&(logit, id)| {
-        let stays = weight(logit) >= certain;
+    let mut weights = weights.into_iter();
+    candidates.retain(|&(_, id)| {
+        let weight = weights.next().unwrap_or(0.0);
+        let stays = weight >= certain;
         if !stays {
-            cumulative += weight(logit) / total;
+            cumulative += weight / total;
             logits[id as usize] = f32::NEG_INFINITY;
         }
         stays

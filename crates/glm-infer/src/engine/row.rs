@@ -32,6 +32,14 @@ pub(super) struct Row<'a> {
     rng: Rng,
 }
 
+/// How a row goes on.
+#[derive(Debug)]
+pub(super) enum Choice {
+    Token(u32),
+    /// The best continuations of its beams.
+    Beams(Vec<Candidate>),
+}
+
 /// A sequence that the network goes on with.
 #[derive(Debug)]
 pub(super) struct Beam<'a> {
@@ -67,20 +75,34 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Takes the logits that follow each beam and goes on by one token. `on_token` gets the tokens of the answer that have
-    /// become certain: those of beam search all at its end.
-    pub(super) fn advance(
+    /// Takes the logits that follow each beam and chooses what comes next. Nothing but the random numbers is changed.
+    pub(super) fn choose(
         &mut self,
         logits: &[&[f32]],
         config: &GenerationConfig,
         endings: &Endings<'a>,
+    ) -> Result<Choice, DecodeError> {
+        let step = self.generated + 1;
+        if self.complete.is_none() {
+            let ids = self.beams[0].sequence.ids();
+            return decode::next_token(logits[0], ids, config, step, &mut || self.rng.next_u64()).map(Choice::Token);
+        }
+        let candidates = self.candidates(logits, config, endings);
+        candidates.map(Choice::Beams).map_err(|source| DecodeError::AtStep { step, source: Box::new(source) })
+    }
+
+    /// Goes on by one token. `on_token` gets the tokens of the answer that have become certain: those of beam search all at
+    /// its end.
+    pub(super) fn advance(
+        &mut self,
+        choice: Choice,
+        config: &GenerationConfig,
+        endings: &Endings<'a>,
         on_token: &mut dyn FnMut(usize, u32),
-    ) -> Result<(), DecodeError> {
-        match self.complete {
-            None => self.next_token(logits, config, endings)?,
-            Some(_) => self
-                .next_beams(logits, config, endings)
-                .map_err(|source| DecodeError::AtStep { step: self.generated + 1, source: Box::new(source) })?,
+    ) {
+        match choice {
+            Choice::Token(token) => self.next_token(token, endings),
+            Choice::Beams(candidates) => self.next_beams(&candidates, config, endings),
         }
         self.generated += 1;
         self.pending = 1;
@@ -88,37 +110,21 @@ impl<'a> Row<'a> {
         let certain = match (&self.answer, self.beams.first()) {
             (Some(answer), _) => &answer.tokens,
             (None, Some(beam)) if self.complete.is_none() => beam.sequence.certain(endings),
-            _ => return Ok(()),
+            _ => return,
         };
         certain.iter().skip(self.told).for_each(|token| on_token(self.index, *token));
         self.told = certain.len().max(self.told);
-        Ok(())
     }
 
-    fn next_token(
-        &mut self,
-        logits: &[&[f32]],
-        config: &GenerationConfig,
-        endings: &Endings<'a>,
-    ) -> Result<(), DecodeError> {
-        let sequence = &mut self.beams[0].sequence;
-        let step = self.generated + 1;
-        let token = decode::next_token(logits[0], sequence.ids(), config, step, &mut || self.rng.next_u64())?;
-        if let Some(finish) = sequence.push(token, endings) {
+    fn next_token(&mut self, token: u32, endings: &Endings<'a>) {
+        if let Some(finish) = self.beams[0].sequence.push(token, endings) {
             let ended = self.beams.remove(0).sequence;
             self.answer = Some(ended.into_answer(finish));
         }
-        Ok(())
     }
 
-    fn next_beams(
-        &mut self,
-        logits: &[&[f32]],
-        config: &GenerationConfig,
-        endings: &Endings<'a>,
-    ) -> Result<(), DecodeError> {
-        let candidates = self.candidates(logits, config, endings)?;
-        let Some(complete) = &mut self.complete else { return Ok(()) };
+    fn next_beams(&mut self, candidates: &[Candidate], config: &GenerationConfig, endings: &Endings<'a>) {
+        let Some(complete) = &mut self.complete else { return };
         let length = self.padded_len + self.generated;
         let mut open = Vec::with_capacity(config.num_beams);
         for (rank, candidate) in candidates.iter().enumerate() {
@@ -140,7 +146,6 @@ impl<'a> Row<'a> {
         }
         let done = candidates.first().is_none_or(|best| complete.is_done(best.score, length + 1));
         self.beams = if done { Vec::new() } else { continued(std::mem::take(&mut self.beams), open) };
-        Ok(())
     }
 
     /// The best (or the drawn) tokens to go on with, best first. There are more than beams since some may end their answer.

@@ -6,8 +6,10 @@ use super::row::Row;
 use super::sequence::Endings;
 use super::{Answer, Engine, Request};
 use crate::{GenerationConfig, InferError, Result};
+use candle_core::{Device, Tensor};
 use glm_data::{Batch, Variant};
 use glm_model::ops;
+use rayon::prelude::*;
 
 /// A batch in progress.
 #[derive(Debug)]
@@ -84,20 +86,35 @@ impl<'e> Running<'e> {
         }
         let Engine { network, prefixes, .. } = self.engine;
         let past = self.joined.past(prefixes, &batch.segments)?;
-        let hidden = network.forward_cached(&batch, past, &mut caches)?;
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ends = candle_core::Tensor::new(ends, hidden.device())?;
-        let logits = network.logits(&hidden.index_select(&ends, 0)?)?;
+        let all_due = ends.len() == batch.len();
+        let ends = (!ends.is_empty()).then(|| Tensor::new(ends, &Device::Cpu)).transpose()?;
+        // The last block need not compute rows that nothing reads. Additions that name rows would miss them.
+        let named = past.deltas.last().is_some_and(|sites| sites.iter().flatten().any(|delta| delta.rows.is_some()));
+        let read = ends.as_ref().filter(|_| !all_due && !named);
+        let hidden = network.forward_cached_at(&batch, past, &mut caches, read)?;
+        let Some(ends) = &ends else { return Ok(Vec::new()) };
+        let hidden = if all_due || read.is_some() { hidden } else { hidden.index_select(ends, 0)? };
+        let logits = network.logits(&hidden)?;
         let vocabulary = network.config().vocab_size;
+        let (config, endings) = (&self.config, &self.endings);
         ops::with_floats(&logits, |logits| {
             let mut logits = logits.chunks_exact(vocabulary);
-            for i in due {
-                let row = &mut self.rows[i];
+            let rows = self.rows.iter_mut().enumerate().filter(|(i, _)| due.binary_search(i).is_ok());
+            let rows = rows.map(|(_, row)| {
                 let logits: Vec<&[f32]> = logits.by_ref().take(row.beams.len()).collect();
-                row.advance(&logits, &self.config, &self.endings, on_token)
-                    .map_err(|source| InferError::Row { row: row.source + 1, source })?;
+                (row, logits)
+            });
+            let rows: Vec<(&mut Row<'_>, Vec<&[f32]>)> = rows.collect();
+            // A row takes a look at the whole vocabulary, sampling several: side by side, for there may be many rows.
+            let choose = |(row, logits): (_, Vec<&[f32]>)| {
+                let row: &mut Row<'_> = row;
+                let choice = row.choose(&logits, config, endings);
+                (row, choice)
+            };
+            let chosen: Vec<_> = rows.into_par_iter().map(choose).collect();
+            for (row, choice) in chosen {
+                let choice = choice.map_err(|source| InferError::Row { row: row.source + 1, source })?;
+                row.advance(choice, config, endings, on_token);
             }
             Ok::<_, InferError>(())
         })??;

@@ -34,11 +34,19 @@ pub struct LoadOptions {
     pub trains: Trains,
     /// In which numbers products with frozen weights are made.
     pub compute: Compute,
+    /// Form of the output layer, for inference and training. `None`: floats, as the official quantization leaves it. Where it
+    /// is the embedding too, that stays in floats.
+    pub output_layer: Option<Scheme>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { scheme: Scheme::Dense { dtype: None }, trains: Trains::Nothing, compute: Compute::F32 }
+        Self {
+            scheme: Scheme::Dense { dtype: None },
+            trains: Trains::Nothing,
+            compute: Compute::F32,
+            output_layer: None,
+        }
     }
 }
 
@@ -105,6 +113,9 @@ impl Network {
         let scheme = stored_scheme(&config, weights, options)?;
         let trains = options.trains;
         let all = trains == Trains::All;
+        if all && options.output_layer.is_some() {
+            return Err(ModelError::Setting("all weights are to train, which a quantized output layer cannot".into()));
+        }
         let mut loader = Loader {
             weights,
             scheme,
@@ -129,11 +140,18 @@ impl Network {
         }
         loader.trainable = all;
         let final_norm = loader.norm(&config, names.final_norm)?;
+        let output_layer = options.output_layer;
         let output = if config.knobs.tied_embeddings {
             loader.check_copy(names.output, names.embedding)?;
-            embedding.clone()
+            match output_layer {
+                None => embedding.clone(),
+                Some(scheme) => {
+                    loader.total += loader.bytes(names.embedding)?.data.len() as u64;
+                    loader.matrix(names.embedding, scheme)?
+                }
+            }
         } else {
-            loader.matrix(names.output, dense)?
+            loader.matrix(names.output, output_layer.unwrap_or(dense))?
         };
         let parameters = loader.parameters;
         let fingerprint = fingerprint(weights);
@@ -148,6 +166,7 @@ impl Network {
             scheme,
             trains,
             compute: options.compute,
+            output_layer,
         })
     }
 }

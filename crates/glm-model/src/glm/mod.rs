@@ -41,6 +41,7 @@ pub struct Network {
     scheme: Scheme,
     trains: Trains,
     compute: Compute,
+    output_layer: Option<Scheme>,
 }
 
 impl Network {
@@ -69,6 +70,7 @@ impl Network {
             scheme: self.scheme,
             trains: self.trains,
             compute: self.compute,
+            output_layer: self.output_layer,
         }
     }
 
@@ -85,6 +87,19 @@ impl Network {
     /// Form in which the linear layers of the blocks are kept.
     pub fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// Form in which the output layer is kept; `None`: floats, as [`LoadOptions::output_layer`] says.
+    pub fn output_layer(&self) -> Option<Scheme> {
+        self.output_layer
+    }
+
+    /// Both forms in words: what training and answering on this base depend on.
+    pub fn held_as(&self) -> String {
+        match self.output_layer {
+            None => self.scheme.to_string(),
+            Some(output) => format!("{}, output layer {output}", self.scheme),
+        }
     }
 
     /// Which weights train.
@@ -108,20 +123,27 @@ impl Network {
         let linear = |l: &Linear| matrix(&l.weight) + l.bias.as_ref().map_or(0, |bias| bias.held().elem_count());
         let norms = |b: &Block| b.input_norm.parameter_count() + b.post_norm.parameter_count();
         let block = |b: &Block| b.linears().into_iter().map(linear).sum::<usize>() + norms(b);
-        self.tables().map(matrix).sum::<usize>()
+        let tables = if self.config.knobs.tied_embeddings { 1 } else { 2 };
+        tables * matrix(&self.embedding)
             + self.final_norm.parameter_count()
             + self.blocks.iter().map(block).sum::<usize>()
     }
 
     /// Embedding and output layer, once where they are the same.
     fn tables(&self) -> impl Iterator<Item = &Weight> {
-        std::iter::once(&self.embedding).chain((!self.config.knobs.tied_embeddings).then_some(&self.output))
+        let one = self.config.knobs.tied_embeddings && self.output_layer.is_none();
+        std::iter::once(&self.embedding).chain((!one).then_some(&self.output))
     }
 
     /// Bytes that the weights occupy.
     pub fn bytes(&self) -> usize {
         let blocks = self.blocks.iter().flat_map(|b| b.linears().map(|l| l.weight.bytes())).sum::<usize>();
         blocks + self.tables().map(Weight::bytes).sum::<usize>()
+    }
+
+    /// Bytes of the output layer, which every token of an answer reads.
+    pub fn output_bytes(&self) -> usize {
+        self.output.bytes()
     }
 
     /// Embeddings `[T, hidden]` of a batch.
@@ -131,7 +153,7 @@ impl Network {
     pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
         let rows = self.embedding.rows(ids)?;
         // A few rows are read; the pages around them would add up to the whole table, step by step.
-        if !self.config.knobs.tied_embeddings {
+        if !self.config.knobs.tied_embeddings || self.output_layer.is_some() {
             self.embedding.release();
         }
         Ok(rows)
@@ -210,11 +232,27 @@ impl Network {
     /// # Errors
     /// As [`Network::forward`], and when there is not one cache a segment.
     pub fn forward_cached(&self, batch: &Batch, inputs: &AdapterInputs, caches: &mut [&mut KvCache]) -> Result<Tensor> {
+        self.forward_cached_at(batch, inputs, caches, None)
+    }
+
+    /// As [`Network::forward_cached`], the rows at positions `read` (`u32`) alone when they are given; see
+    /// [`BlockInputs::read`].
+    ///
+    /// # Errors
+    /// As [`Network::forward_cached`].
+    pub fn forward_cached_at(
+        &self,
+        batch: &Batch,
+        inputs: &AdapterInputs,
+        caches: &mut [&mut KvCache],
+        read: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let pass = Pass::new(&self.config, batch, &inputs.ranges);
         let mut x = self.embed(&batch.ids)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let mut rows: Vec<&mut Vec<f32>> = caches.iter_mut().map(|c| &mut c.layers[i]).collect();
-            x = block.forward(&x, inputs.block(i), &pass, Some(&mut rows))?.detach();
+            let read = read.filter(|_| i + 1 == self.blocks.len());
+            x = block.forward(&x, BlockInputs { read, ..inputs.block(i) }, &pass, Some(&mut rows))?.detach();
         }
         Ok(x)
     }

@@ -26,8 +26,7 @@ impl Network {
             return Ok(None);
         }
         let embedding = self.embedding.settled(self.compute)?;
-        let output =
-            if self.config.knobs.tied_embeddings { embedding.clone() } else { self.output.settled(self.compute)? };
+        let output = if self.tables().count() == 1 { embedding.clone() } else { self.output.settled(self.compute)? };
         Ok(Some(Self {
             config: self.config.clone(),
             embedding,
@@ -39,6 +38,7 @@ impl Network {
             scheme: self.scheme,
             trains: Trains::Nothing,
             compute: self.compute,
+            output_layer: self.output_layer,
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! Where the bytes of a frozen weight are.
 
+use super::packed::Packed;
 use crate::weights::MappedPart;
 use std::ops::Deref;
 
@@ -7,7 +8,7 @@ use std::ops::Deref;
 #[derive(Debug)]
 pub(super) enum Bytes {
     /// In memory of their own.
-    Held(Vec<u8>),
+    Held(Packed),
     /// In the file that they were read from: the system reads pages when they are used, and may drop them again.
     Mapped(MappedPart),
 }
@@ -15,7 +16,7 @@ pub(super) enum Bytes {
 impl Bytes {
     /// Those of `file` when it is given, else a copy of `bytes`, which are the same.
     pub(super) fn of(bytes: &[u8], file: Option<MappedPart>) -> Self {
-        file.map_or_else(|| Self::Held(bytes.to_vec()), Self::Mapped)
+        file.map_or_else(|| Self::Held(Packed::copied(bytes)), Self::Mapped)
     }
 
     /// Says that they are not used again soon: what lies in a file need not stay in memory.

@@ -19,7 +19,7 @@ impl Dense {
     /// # Panics
     /// When they are not those of whole rows.
     pub fn new(inner: usize, dtype: DenseType, bytes: Vec<u8>) -> Self {
-        Self::of(inner, dtype, Bytes::Held(bytes))
+        Self::of(inner, dtype, Bytes::Held(bytes.into()))
     }
 
     /// As [`Dense::new`], left in their file.

@@ -3,6 +3,7 @@
 
 use super::FrozenWeight;
 use super::bytes::Bytes;
+use super::packed::Packed;
 use crate::weights::{ElementType, MappedPart, TensorBytes};
 use glm_kernels::cpu::frozen::{Matrix, Values};
 use half::f16;
@@ -37,7 +38,7 @@ impl Group4 {
             return Err(format!("{inner} columns, expected a multiple of the group width {group}"));
         }
         let groups = inner / group;
-        let (mut packed, mut scales) = (vec![0u8; out * inner / 2], vec![0u8; out * groups * 2]);
+        let (mut packed, mut scales) = (Packed::zeroed(out * inner / 2), Packed::zeroed(out * groups * 2));
         let rows = packed.par_chunks_mut(inner / 2).zip(scales.par_chunks_mut(groups * 2)).enumerate();
         rows.try_for_each(|(r, (packed, scales))| {
             let row = tensor
@@ -83,7 +84,7 @@ impl Group4 {
         if let Some(at) = scales.iter().position(|s| !f16::from_le_bytes(*s).is_finite()) {
             return Err(format!("scale {at} is not finite"));
         }
-        Ok(Self { inner, group, packed: Bytes::of(weight.data, file), scales: Bytes::Held(scale.data.to_vec()) })
+        Ok(Self { inner, group, packed: Bytes::of(weight.data, file), scales: Bytes::of(scale.data, None) })
     }
 }
 

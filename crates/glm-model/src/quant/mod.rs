@@ -6,6 +6,7 @@ mod bytes;
 mod dense;
 mod group4;
 mod official;
+mod packed;
 
 pub use dense::Dense;
 pub use group4::Group4;
@@ -50,7 +51,8 @@ pub struct Frozen {
     pub compute: Compute,
 }
 
-/// How the linear layers of the blocks are kept. Embeddings, output layer, norms and biases always stay dense.
+/// How the linear layers of the blocks are kept. Embeddings, norms and biases always stay dense, and so does the output
+/// layer unless another form is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "scheme", deny_unknown_fields)]
 pub enum Scheme {

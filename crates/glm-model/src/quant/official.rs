@@ -4,6 +4,7 @@
 
 use super::FrozenWeight;
 use super::bytes::Bytes;
+use super::packed::Packed;
 use crate::weights::{ElementType, MappedPart, TensorBytes};
 use glm_kernels::cpu::frozen::{Matrix, Values};
 use glm_kernels::cpu::quantize;
@@ -45,7 +46,7 @@ impl<const VALUES: usize> RowScaled<VALUES> {
             return Err(format!("{inner} columns, expected a multiple of {VALUES}"));
         }
         let stride = inner / VALUES;
-        let mut packed = vec![0u8; out * stride];
+        let mut packed = Packed::zeroed(out * stride);
         let scales = packed.par_chunks_mut(stride).enumerate().map(|(r, packed)| {
             let range = r * inner..(r + 1) * inner;
             let rounded;

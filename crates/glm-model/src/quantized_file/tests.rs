@@ -1,6 +1,5 @@
 use super::*;
 use crate::Network;
-use crate::quant::Compute;
 use crate::weights::{ElementType, TensorBytes, safetensors_metadata, stream_safetensors};
 use glm_testkit::fixture;
 use std::fs;
@@ -24,7 +23,7 @@ impl Bench {
     }
 
     fn parts(&self, scheme: Scheme) -> (GlmConfig, WeightFolder, LoadOptions) {
-        let options = LoadOptions { scheme, trains: Trains::Nothing, compute: Compute::F32 };
+        let options = LoadOptions { scheme, ..LoadOptions::default() };
         (GlmConfig::read(self.base.path()).unwrap(), WeightFolder::open(self.base.path()).unwrap(), options)
     }
 

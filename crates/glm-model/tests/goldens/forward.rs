@@ -106,6 +106,7 @@ fn rounded_logits(compute: Compute, most: f64) {
         let network = Network::load(&fixture(&format!("{folder}/model")), options, &mut |_, _| {}).unwrap();
         let golden = Golden::open(&format!("{folder}/forward.safetensors"));
         let meta = json(&format!("{folder}/forward.json"));
+        let mut largest = 0.0f64;
         for case in meta["cases"].as_object().unwrap().keys() {
             let prompts = prompts(&network, &golden, &meta, case);
             let batch = packed(&prompts);
@@ -116,9 +117,11 @@ fn rounded_logits(compute: Compute, most: f64) {
                 let error = relative_error(&found, real(&golden, &format!("{case}.logits"), row, prompt.from));
                 println!("{folder} {case} row {row}: {error:.1e}");
                 assert!(error < most, "{folder} {case} row {row}: {error}");
-                assert!(error > 1e-6, "{folder} {case} row {row}: nothing was rounded");
+                largest = error.max(largest);
             }
         }
+        // Of few tokens nothing is, these weights being floats.
+        assert!(largest > 1e-6, "{folder}: nothing was rounded");
     }
 }
 

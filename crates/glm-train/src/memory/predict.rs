@@ -14,6 +14,8 @@ pub struct Workload<'a> {
     pub config: &'a GlmConfig,
     /// Form of its linear layers; f32 for full fine-tuning.
     pub scheme: Scheme,
+    /// Form of its output layer where that is quantized too.
+    pub output_layer: Option<Scheme>,
     /// Bytes of an element in its files.
     pub stored_bytes: usize,
     /// Trainable values.
@@ -112,6 +114,7 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     let dense = |dtype: Option<DenseType>| Scheme::Dense { dtype };
     let table = [c.vocab_size, c.hidden_size];
     let stored = Scheme::Dense { dtype: None }.bytes(table, work.stored_bytes);
+    let dense_table = dense(work.scheme.dense_type()).bytes(table, work.stored_bytes);
     // Floats that are used as they are stored stay in their files, and of an embedding that is no output layer a few rows are
     // read at a time.
     let tables_train = work.base_trains && work.trainable == layout::parameter_count(c);
@@ -141,11 +144,22 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
     };
     Prediction {
         process: 60_000_000,
-        weights: layout::bytes(c, work.scheme, work.stored_bytes) + widened - unread,
+        weights: match work.output_layer {
+            None => layout::bytes(c, work.scheme, work.stored_bytes) + widened - unread,
+            // Of the dense tables only the embedding is left, of which a few rows are read at a time.
+            Some(output) => {
+                let tables = if c.knobs.tied_embeddings { 1 } else { 2 };
+                let blocks = layout::bytes(c, work.scheme, work.stored_bytes) - tables * dense_table;
+                blocks + output.bytes(table, work.stored_bytes) + widened + if mapped { 0 } else { dense_table }
+            }
+        },
         loading: {
             let dense_layer = |(_, sizes, _): &(_, [usize; 2], _)| dense(None).bytes(*sizes, work.stored_bytes);
             let layer = layout::linears(c).iter().map(dense_layer).max().unwrap_or(0);
-            if mapped {
+            if work.output_layer.is_some() {
+                // The pages of the output layer are still mapped when everything else is in place.
+                stored
+            } else if mapped {
                 // One matrix at a time is converted, before the output layer's pages are read.
                 layer.saturating_sub(unread)
             } else if c.knobs.tied_embeddings {

@@ -59,7 +59,7 @@ impl Identity {
         };
         let settings = [
             ("the base's fingerprint", trainer.network.fingerprint().to_owned()),
-            ("the form of the base's weights", trainer.network.scheme().to_string()),
+            ("the form of the base's weights", trainer.network.held_as()),
             ("--compute", format!("{:?}", trainer.network.compute()).to_lowercase()),
             ("the number of training rows", trainer.rows.len().to_string()),
             ("--per_device_train_batch_size", c.per_device_train_batch_size.to_string()),

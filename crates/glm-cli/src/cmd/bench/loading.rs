@@ -5,13 +5,13 @@ use std::time::Instant;
 use glm_model::glm::layout;
 use glm_model::variant::Names;
 use glm_model::weights::WeightFolder;
-use glm_model::{GlmConfig, LoadOptions, Network, Trains};
+use glm_model::{GlmConfig, Network};
 use glm_train::memory;
 use serde::Serialize;
 
 use super::Base;
 use crate::args::usage::{UsageError, of_setting};
-use crate::cmd::base::scheme;
+use crate::cmd::base::{load_options, scheme};
 use crate::config::BenchSettings;
 
 /// Memory that is left to what is measured, beside the weights.
@@ -90,7 +90,7 @@ pub(super) fn load(base: &Base, settings: &BenchSettings) -> anyhow::Result<Load
         );
         return Err(UsageError(text).into());
     };
-    let options = LoadOptions { scheme: asked, trains: Trains::Nothing, compute: settings.base.compute.into() };
+    let options = load_options(&settings.base);
     let all_file_bytes = weights.bytes();
     let mut file_bytes = 0;
     let began = Instant::now();
@@ -99,11 +99,10 @@ pub(super) fn load(base: &Base, settings: &BenchSettings) -> anyhow::Result<Load
     let seconds = began.elapsed().as_secs_f64();
     let bytes_per_second = file_bytes as f64 / seconds.max(1e-9);
     let one = network.with_blocks(&[0]);
-    let tables = network.with_blocks(&[]).bytes() as f64;
-    let block_bytes = one.bytes() as f64 - tables;
+    let block_bytes = (one.bytes() - network.with_blocks(&[]).bytes()) as f64;
     let loading = Loading {
         base: if settings.demo { "the demo's base".into() } else { settings.base.path.display().to_string() },
-        scheme: network.scheme().to_string(),
+        scheme: network.held_as(),
         blocks,
         layers,
         file_bytes,
@@ -113,7 +112,7 @@ pub(super) fn load(base: &Base, settings: &BenchSettings) -> anyhow::Result<Load
         bytes_per_second,
         all_seconds: all_file_bytes as f64 / bytes_per_second.max(1.0),
     };
-    let output_bytes = if base.config.knobs.tied_embeddings { tables } else { tables / 2.0 };
+    let output_bytes = network.output_bytes() as f64;
     // A base of one block is measured twice over.
     let all = if blocks == 1 { network.with_blocks(&[0, 0]) } else { network };
     Ok(Loaded { one, all, block_bytes, output_bytes, loading })

@@ -23,7 +23,7 @@ pub fn of(settings: &RunConfig, network: &Network, adapter: &Adapter, data_sha25
         ("max_source_length", settings.data.max_source_length.to_string()),
         ("max_target_length", settings.data.max_target_length.to_string()),
         ("base_fingerprint", network.fingerprint().into()),
-        ("base_scheme", network.scheme().to_string()),
+        ("base_scheme", network.held_as()),
         ("base_quantization", quantization),
         ("data_sha256", data_sha256),
         ("seed", settings.train.seed.to_string()),

@@ -80,10 +80,10 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
     let length = RunLength::new(rows.len(), &settings.train)?;
     let batch = settings.train.per_device_train_batch_size;
     let lengths = Lengths::of(&rows, batch);
-    let scheme = base::scheme(&settings.base);
+    let forms = (base::scheme(&settings.base), base::output_layer(&settings.base));
     let base = prepared.about()?;
     let free = memory::available();
-    let work = work::workload(&base, adapter, scheme, &lengths, &settings.train, free)?;
+    let work = work::workload(&base, adapter, forms, &lengths, &settings.train, free)?;
     let kept_blocks = work.kept_blocks;
     let memory = predict(&work);
     let micro_batches = length.total_steps * settings.train.gradient_accumulation_steps as u64;

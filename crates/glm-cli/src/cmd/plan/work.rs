@@ -79,20 +79,21 @@ impl Lengths {
     }
 }
 
-/// What decides the memory of the run, with as many blocks kept as the trainer will keep. `free` is the free memory.
+/// What decides the memory of the run, with as many blocks kept as the trainer will keep. `forms` are those of the linear
+/// layers and, where it is quantized, of the output layer; `free` is the free memory.
 ///
 /// # Errors
 /// When LoRA names a layer that the base does not have.
 pub fn workload<'a>(
     base: &'a About,
     adapter: &AdapterConfig,
-    scheme: Scheme,
+    forms: (Scheme, Option<Scheme>),
     lengths: &Lengths,
     train: &TrainConfig,
     free: Option<u64>,
 ) -> anyhow::Result<Workload<'a>> {
     let batch = train.per_device_train_batch_size;
-    let one = of_pass(base, adapter, scheme, lengths, lengths.micro_batch(batch))?;
+    let one = of_pass(base, adapter, forms, lengths, lengths.micro_batch(batch))?;
     // What is free when training starts, with the base in memory.
     let held = predict(&one);
     let free = free.map(|free| free.saturating_sub(held.weights + held.adapter));
@@ -102,7 +103,7 @@ pub fn workload<'a>(
         memory::block_activations(one.config, tokens) + added
     };
     let most = pass::max_tokens(train, one.tokens, |tokens| each(tokens) * one.config.num_layers as u64, free);
-    let work = of_pass(base, adapter, scheme, lengths, lengths.pass(batch, train.gradient_accumulation_steps, most))?;
+    let work = of_pass(base, adapter, forms, lengths, lengths.pass(batch, train.gradient_accumulation_steps, most))?;
     let budget = match train.checkpointing {
         Checkpointing::Always => 0,
         Checkpointing::Never => u64::MAX,
@@ -115,7 +116,7 @@ pub fn workload<'a>(
 fn of_pass<'a>(
     base: &'a About,
     adapter: &AdapterConfig,
-    scheme: Scheme,
+    (scheme, output_layer): (Scheme, Option<Scheme>),
     lengths: &Lengths,
     largest: Largest,
 ) -> anyhow::Result<Workload<'a>> {
@@ -126,6 +127,7 @@ fn of_pass<'a>(
             .quantization_bit
             .map_or(Ok(scheme), |bits| scheme.over_stored(bits))
             .map_err(anyhow::Error::msg)?,
+        output_layer,
         stored_bytes: base.stored_bytes,
         trainable: 0,
         prefix_values: 0,

@@ -64,7 +64,7 @@ pub fn matmul(matrix: &Matrix<'_>, compute: Compute, x: &[f32], bias: Option<&[f
         #[cfg(target_arch = "x86_64")]
         Compute::Bf16 if compute.available() => bf16::matmul(matrix, false, x, bias, y),
         #[cfg(target_arch = "x86_64")]
-        Compute::Bf16Split if compute.available() && matrix.values.are_integers() => {
+        Compute::Bf16Split if compute.available() && bf16::splits(matrix, tokens) => {
             bf16::matmul(matrix, true, x, bias, y);
         }
         _ => f32::matmul(matrix, x, bias, y),

@@ -47,10 +47,15 @@ pub fn available() -> bool {
     })
 }
 
+/// Whether [`matmul`] of two parts rounds nothing of a matrix: not the integers, and no weights at all for few tokens.
+pub(super) fn splits(matrix: &Matrix<'_>, tokens: usize) -> bool {
+    matrix.values.are_integers() || vector::suits(matrix, tokens)
+}
+
 /// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right. `split`: `x` is taken as the sum of two bfloat16.
 pub(super) fn matmul(matrix: &Matrix<'_>, split: bool, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    if !split && vector::suits(matrix, x.len() / matrix.cols) {
-        return vector::matmul(matrix, x, bias, y);
+    if vector::suits(matrix, x.len() / matrix.cols) {
+        return if split { vector::matmul_split(matrix, x, bias, y) } else { vector::matmul(matrix, x, bias, y) };
     }
     let left = |part| Left::new(x, matrix.cols, None, part);
     let nearest = left(Part::Nearest);
