@@ -11,6 +11,7 @@ use crate::config::RunConfig;
 use anyhow::bail;
 use glm_train::memory::{self, Prediction, predict};
 use glm_train::schedule::RunLength;
+use glm_train::{Checkpointing, TrainConfig};
 use serde::Serialize;
 use work::Lengths;
 
@@ -84,6 +85,8 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
     let base = prepared.about()?;
     let free = memory::available();
     let work = work::workload(&base, adapter, forms, &lengths, &settings.train, free)?;
+    let always = TrainConfig { checkpointing: Checkpointing::Always, ..settings.train.clone() };
+    let recomputed = work::workload(&base, adapter, forms, &lengths, &always, free)?;
     let kept_blocks = work.kept_blocks;
     let memory = predict(&work);
     let micro_batches = length.total_steps * settings.train.gradient_accumulation_steps as u64;
@@ -113,7 +116,7 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
             * (settings.data.max_source_length + settings.data.max_target_length) as u64
             * (base.config.num_layers * base.config.key_value_width() * size_of::<f32>()) as u64,
         free,
-        alternatives: work::alternatives(&work, adapter, base.config.quantization_bit),
+        alternatives: work::alternatives([&recomputed, &work], adapter, base.config.quantization_bit),
         quantized_form: base.quantized.as_ref().map(|file| QuantizedForm {
             path: file.path().display().to_string(),
             bytes: file.bytes(),

@@ -99,7 +99,7 @@ pub fn workload<'a>(
     let free = free.map(|free| free.saturating_sub(held.weights + held.adapter));
     let each = |tokens: usize| {
         let largest = Largest { tokens, ..lengths.micro_batch(batch) };
-        let added = of_pass(base, adapter, scheme, lengths, largest).map_or(0, |work| work.added_activations);
+        let added = of_pass(base, adapter, forms, lengths, largest).map_or(0, |work| work.added_activations);
         memory::block_activations(one.config, tokens) + added
     };
     let most = pass::max_tokens(train, one.tokens, |tokens| each(tokens) * one.config.num_layers as u64, free);
@@ -224,8 +224,12 @@ pub fn describe(adapter: &AdapterConfig, work: &Workload<'_>) -> String {
     }
 }
 
-/// The run over other forms of the base, with activations kept and recomputed.
-pub fn alternatives(work: &Workload<'_>, adapter: &AdapterConfig, stored: Option<u8>) -> Vec<Alternative> {
+/// The run over other forms of the base: as it is when activations are recomputed, and as it is when they are kept.
+pub fn alternatives(
+    [recomputed, work]: [&Workload<'_>; 2],
+    adapter: &AdapterConfig,
+    stored: Option<u8>,
+) -> Vec<Alternative> {
     let as_stored = Scheme::Dense { dtype: None };
     let schemes: Vec<Scheme> = match (adapter, stored) {
         (AdapterConfig::Full, _) => vec![work.scheme],
@@ -236,7 +240,7 @@ pub fn alternatives(work: &Workload<'_>, adapter: &AdapterConfig, stored: Option
     let forms = schemes.into_iter().flat_map(|scheme| [(scheme, true), (scheme, false)]);
     forms
         .map(|(scheme, recompute)| {
-            let kept_blocks = if recompute { 0 } else { work.config.num_layers };
+            let (work, kept_blocks) = if recompute { (recomputed, 0) } else { (work, work.config.num_layers) };
             let peak = predict(&Workload { scheme, kept_blocks, ..work.clone() }).peak();
             Alternative { scheme: scheme.to_string(), recompute, peak }
         })
