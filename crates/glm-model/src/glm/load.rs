@@ -318,13 +318,7 @@ impl Loader<'_> {
         let input_norm = self.norm(config, &names.block(layer, layout::INPUT_NORM))?;
         let post_norm = self.norm(config, &names.block(layer, layout::POST_NORM))?;
         for (module, _, bias) in layout::linears(config) {
-            let compute = match self.compute {
-                // The softmax multiplies what queries and keys are off by: a tenth of the work makes half of the error.
-                Compute::Bf16 if parts.is_empty() => Compute::Bf16Split,
-                // In bfloat16 it adds little to what 8 bits do elsewhere, and takes half as long as the sum of two.
-                Compute::Int8 if parts.is_empty() => Compute::Bf16,
-                compute => compute,
-            };
+            let compute = if parts.is_empty() { self.compute.for_scores() } else { self.compute };
             parts.push(self.linear(&names.block(layer, module), config.quantization_bit, bias, compute)?);
         }
         let [query_key_value, attention_out, mlp_in, mlp_out] =
