@@ -130,11 +130,24 @@ fn micro_batches_go_together_as_they_did_when_the_run_began() {
     for (a, b) in together.iter().zip(&alone) {
         assert!((a - b).abs() < 2e-3, "{together:?} {alone:?}");
     }
-    // A run that goes on takes what its checkpoint says, and refuses anything else.
-    let longer =
-        TRAIN.replace("--max_steps 12", "--max_steps 14") + " --output_dir alone --resume_from_checkpoint auto";
-    world.ok(&longer);
-    world.refused(&format!("{longer} --max_tokens_per_pass 256"), &["--max_tokens_per_pass was not known and is 256"]);
+    let most = |run: &str, step| {
+        world.json(&format!("{run}/checkpoint-{step}/training_state.json"))["max_tokens_per_pass"].clone()
+    };
+    assert_eq!((most("together", 12).as_u64(), most("alone", 12).as_u64()), (Some(512), Some(0)));
+    // A run that goes on takes what its checkpoint says, unless it is told otherwise.
+    let longer = |steps: &str| {
+        TRAIN.replace("--max_steps 12", &format!("--max_steps {steps}"))
+            + " --output_dir alone --resume_from_checkpoint auto"
+    };
+    world.ok(&longer("14"));
+    assert_eq!(most("alone", 14).as_u64(), Some(0));
+    let said = world.run(&(longer("16") + " --max_tokens_per_pass 256"));
+    assert!(
+        said.status.success() && text(&said).contains("micro batches together up to 256 tokens"),
+        "{}",
+        text(&said)
+    );
+    assert_eq!(most("alone", 16).as_u64(), Some(256));
 }
 
 #[test]

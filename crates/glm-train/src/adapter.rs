@@ -45,11 +45,11 @@ impl Adapter {
         }
     }
 
-    /// Bytes of activations that it adds to those of one block when the block is kept for the backward pass of a batch of
-    /// `tokens`. LoRA: the product with `A` before and after its factor, the product with `B`, the sum, the input after
+    /// Bytes of activations that it adds to those of one block when the block is kept for the backward pass of `rows` rows
+    /// of `tokens` in all. A prefix: see [`prefix_activations`]. LoRA: the product with `A` before and after its factor, the product with `B`, the sum, the input after
     /// dropout, and what the layer by itself would not keep. Weights that train: see [`memory::trained_activations`]; those
     /// that are used in bf16 are kept rounded, in f32.
-    pub fn block_activations(&self, network: &Network, tokens: usize) -> u64 {
+    pub fn block_activations(&self, network: &Network, tokens: usize, rows: usize) -> u64 {
         let base = network.config();
         match self {
             Self::Lora(adapter) => lora_activations(adapter.config(), base, tokens),
@@ -58,9 +58,19 @@ impl Adapter {
                 let in_bf16 = network.trained_type() == DenseType::Bf16;
                 memory::trained_activations(base, tokens) + if in_bf16 { 4 * (count(1) - count(0)) } else { 0 }
             }
+            Self::Prefix { encoder, dropout } if *dropout > 0.0 => {
+                let sizes = encoder.config();
+                prefix_activations(sizes.pre_seq_len * sizes.key_value_width, rows)
+            }
             Self::Prefix { .. } => 0,
         }
     }
+}
+
+/// What a prefix of `values` values a block adds when each of so many rows drops out some of its own: the rows' copies,
+/// before and after. See [`Adapter::block_activations`].
+pub fn prefix_activations(values: usize, rows: usize) -> u64 {
+    (2 * values * rows * 4) as u64
 }
 
 /// What LoRA of these settings adds to the activations of a block; see [`Adapter::block_activations`].

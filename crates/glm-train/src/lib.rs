@@ -14,7 +14,7 @@ pub mod schedule;
 pub mod step;
 pub mod trainer;
 
-pub use adapter::{Adapter, lora_activations};
+pub use adapter::{Adapter, lora_activations, prefix_activations};
 pub use config::{Checkpointing, IntervalStrategy, Optim, SchedulerType, TrainConfig};
 pub use error::{Result, TrainError};
 pub use glm_model::atomic;

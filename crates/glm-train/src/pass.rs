@@ -23,6 +23,13 @@ pub fn max_tokens(config: &TrainConfig, largest: usize, bytes: impl Fn(usize) ->
     })
 }
 
+/// Tokens of a micro batch of the `rows` longest of all rows.
+pub fn largest_micro_batch(lengths: impl Iterator<Item = usize>, rows: usize) -> usize {
+    let mut lengths: Vec<usize> = lengths.collect();
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    lengths.iter().take(rows).sum()
+}
+
 /// Neighbouring micro batches, by their tokens, in passes of at most `most` tokens; a larger micro batch goes alone.
 pub fn passes(tokens: &[usize], most: usize) -> Vec<Range<usize>> {
     let mut passes: Vec<Range<usize>> = Vec::new();
@@ -51,6 +58,11 @@ mod tests {
         assert_eq!(passes(&[100, 150, 6, 256, 300, 1], 256), [0..3, 3..4, 4..5, 5..6]);
         assert_eq!(passes(&[1, 2], 0), [0..1, 1..2]);
         assert!(passes(&[], 9).is_empty());
+    }
+
+    #[test]
+    fn the_largest_micro_batch_is_made_of_the_longest_rows() {
+        assert_eq!([0, 1, 2, 9].map(|rows| largest_micro_batch([5, 1000, 7].into_iter(), rows)), [0, 1000, 1007, 1012]);
     }
 
     #[test]

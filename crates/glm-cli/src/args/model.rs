@@ -42,7 +42,7 @@ keys! {
     /// Our own keys of the base.
     pub struct BaseArgs in "Model, additions";
 
-    /// With --quantization_bit 4: one scale for every 32 or 64 columns instead of one a row. More exact than the
+    /// With --quantization_bit 4 or --output_layer_bit 4: one scale for every 32 or 64 columns instead of one a row. More exact than the
     /// official scheme, slightly larger
     quantization_group: Option<Group> = None;
     /// With --quantization_bit over a base in floats: where its quantized form is kept, so that the next start takes seconds.

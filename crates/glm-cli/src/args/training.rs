@@ -95,7 +95,8 @@ keys! {
     /// Memory that kept activations may take with --gradient_checkpointing auto (default: half of the free memory)
     activation_budget: Option<Bytes> = None;
     /// Micro batches of one step go through the network together up to so many tokens, which is faster and gives the same
-    /// gradient but for rounding; 0: each alone (default: 512 or 256 where memory keeps the activations of so many)
+    /// gradient but for rounding; 0: each alone (default: 512 or 256 where memory keeps the activations of so many, else as many as
+    /// the largest micro batch has; a run that goes on keeps what it began with)
     max_tokens_per_pass: Option<usize> = None;
     /// Dropout on the prefix in training
     prefix_dropout: f32 = 0.1;

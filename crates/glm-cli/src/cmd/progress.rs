@@ -40,8 +40,12 @@ impl Observer for TrainProgress {
         };
         let resumed =
             if plan.resumed_at > 0 { format!(", resumed after step {}", plan.resumed_at) } else { String::new() };
+        let joined = match plan.max_tokens {
+            0 => String::new(),
+            most => format!("; micro batches together up to {most} tokens"),
+        };
         self.line(&format!(
-            "training {} rows for {} steps ({:.2} epochs){resumed}; {kept}",
+            "training {} rows for {} steps ({:.2} epochs){resumed}; {kept}{joined}",
             plan.rows, plan.total_steps, plan.epochs
         ));
         if self.shown {

@@ -35,6 +35,9 @@ pub fn load(
     progress: &mut dyn FnMut(u64, u64),
     loaded: impl FnOnce(),
 ) -> glm_model::Result<Network> {
+    if let Some(file) = file {
+        file.remove_leftovers();
+    }
     let found = file.and_then(take).unwrap_or_default();
     let write = found.is_empty();
     let network = Network::from_quantized(config, weights, options, found, progress)?;
@@ -65,7 +68,10 @@ fn take(file: &QuantizedFile) -> Option<glm_model::quantized_file::Quantized> {
 /// Writes the file, if the disk has room.
 fn keep(file: &QuantizedFile, network: &Network) {
     let (path, size) = (file.path().display(), file.bytes());
-    if let Some(free) = space(file.path()).filter(|free| *free < size + LEFT) {
+    // A file that is replaced gives its own room.
+    let replaced = std::fs::metadata(file.path()).map_or(0, |found| found.len());
+    let space = space(file.path()).map(|free| free + replaced);
+    if let Some(free) = space.filter(|free| *free < size + LEFT) {
         eprintln!(
             "note: the quantized form ({}) is not kept, as only {} are free where it would be ({path}); --quantized_cache PATH \
              names another folder",

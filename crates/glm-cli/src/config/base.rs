@@ -140,7 +140,10 @@ impl BaseConfig {
         };
         let bits = [model.quantization_bit, base.output_layer_bit];
         if base.quantization_group.is_some() && !bits.contains(&Some(Bits::Four)) {
-            refuse!("{} needs --quantization_bit 4: only INT4 has groups", given.place("quantization_group"))
+            refuse!(
+                "{} needs --quantization_bit 4 or --output_layer_bit 4: only INT4 has groups",
+                given.place("quantization_group")
+            )
         }
         let [quantization, output_layer] = bits.map(|bits| bits.map(of_bits));
         let compute = ComputeConfig::new(given, base.compute)?;

@@ -71,7 +71,16 @@ impl ExportSettings {
         if given.has("adapter") && given.has("ptuning_checkpoint") {
             refuse!("{} and {}: give one adapter", given.place("adapter"), given.place("ptuning_checkpoint"));
         }
-        for name in ["base_dtype", "compute", "pre_seq_len", "prefix_projection"] {
+        let without_effect = [
+            "base_dtype",
+            "quantization_group",
+            "output_layer_bit",
+            "quantized_cache",
+            "compute",
+            "pre_seq_len",
+            "prefix_projection",
+        ];
+        for name in without_effect {
             if given.has(name) {
                 refuse!("{} has no effect on an export; leave it out", given.place(name));
             }

@@ -69,6 +69,14 @@ impl Weight {
         }
     }
 
+    /// Bytes that lie in a file.
+    pub fn mapped_bytes(&self) -> usize {
+        match self {
+            Self::Frozen(frozen) if frozen.weight.is_mapped() => frozen.weight.bytes(),
+            _ => 0,
+        }
+    }
+
     /// Bytes that it occupies.
     pub fn bytes(&self) -> usize {
         match self {

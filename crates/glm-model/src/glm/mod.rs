@@ -141,6 +141,12 @@ impl Network {
         blocks + self.tables().map(Weight::bytes).sum::<usize>()
     }
 
+    /// Bytes of weights that lie in files, but for an embedding that is no output layer, whose pages do not stay.
+    pub fn mapped_bytes(&self) -> usize {
+        let blocks = self.blocks.iter().flat_map(|b| b.linears().map(|l| l.weight.mapped_bytes())).sum::<usize>();
+        blocks + self.output.mapped_bytes()
+    }
+
     /// Bytes of the output layer, which every token of an answer reads.
     pub fn output_bytes(&self) -> usize {
         self.output.bytes()

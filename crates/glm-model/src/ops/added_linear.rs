@@ -39,6 +39,7 @@ pub fn added_linear(a: &Tensor, weight: &Frozen, bias: Option<&Tensor>, x: &Tens
     if x.dims2()? != (a.dim(0)?, weight.weight.shape().0) {
         bail!("added-linear: {:?} onto {:?}, the weight is {:?}", a.shape(), x.shape(), weight.weight.shape());
     }
+    onto.check(x.dims2()?.1)?;
     let op = AddedLinear { weight: weight.clone(), bias: bias.cloned(), onto };
     a.contiguous()?.apply_op2(&x.contiguous()?, op)
 }
@@ -65,6 +66,14 @@ impl CustomOp2 for AddedLinear {
 }
 
 impl Onto {
+    /// Refuses a norm of another width.
+    pub(super) fn check(&self, width: usize) -> Result<()> {
+        match self {
+            Self::Input => Ok(()),
+            Self::Normed { norm, .. } => norm.check(width),
+        }
+    }
+
     /// `y += onto(x)`.
     pub(super) fn add(&self, y: &mut [f32], x: &[f32]) -> Result<()> {
         match self {

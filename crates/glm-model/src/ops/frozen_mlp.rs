@@ -43,6 +43,8 @@ pub fn frozen_mlp(x: &Tensor, mlp: FrozenMlp) -> Result<Tensor> {
     if x.dims2()?.1 != hidden || out != hidden || wide != mlp.activation.width_before(narrow) {
         bail!("mlp: {:?} does not fit [{wide}, {hidden}] and [{out}, {narrow}]", x.shape());
     }
+    mlp.norm.check(hidden)?;
+    mlp.onto.check(hidden)?;
     let tracked = x.track_op();
     x.contiguous()?.apply_op1(Op { mlp, tracked, inner: Mutex::new(None) })
 }

@@ -26,6 +26,18 @@ pub enum FrozenNorm {
 }
 
 impl FrozenNorm {
+    /// Refuses rows of another width.
+    pub(super) fn check(&self, width: usize) -> Result<()> {
+        let fits = match self {
+            Self::Rms { weight, .. } => weight.dims1()? == width,
+            Self::Layer { weight, bias, .. } => weight.dims1()? == width && bias.dims1()? == width,
+        };
+        if !fits {
+            candle_core::bail!("norm: rows of {width} values do not fit {self:?}");
+        }
+        Ok(())
+    }
+
     /// `norm(x)`, of the size of `x`.
     pub(super) fn forward(&self, x: &[f32]) -> Result<Vec<f32>> {
         let mut y = vec![0.0; x.len()];

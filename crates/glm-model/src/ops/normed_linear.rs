@@ -26,6 +26,7 @@ pub fn normed_linear(
     bias: Option<&Tensor>,
     rope: Option<&Arc<RopeTable>>,
 ) -> Result<Tensor> {
+    norm.check(x.dims2()?.1)?;
     if let Some(table) = rope {
         table.check(x.dim(0)?, weight.weight.shape().0)?;
     }

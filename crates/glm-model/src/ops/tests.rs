@@ -183,6 +183,13 @@ fn what_is_done_in_one_equals_what_is_done_step_by_step() {
             add_scaled(&plain(&v[1]), 7.5, &update).unwrap()
         },
     );
+    // A second backward pass over the same tape, which has given its rows away in the first.
+    let onto = Onto::Normed { norm: layer(), factor: 7.5 };
+    let var = Var::from_tensor(&x).unwrap();
+    let y = frozen_mlp(&var, FrozenMlp { norm: layer(), ..mlp([8, 6, 4], Activation::SwiGlu, onto) }).unwrap();
+    let root = seeded(&y, &wave((2, 6), 0.1)).unwrap();
+    let twice = [(); 2].map(|()| root.backward().unwrap().get(&var).unwrap().to_vec2::<f32>().unwrap());
+    assert_eq!(twice[0], twice[1]);
     // What does not train gets no gradient.
     let var = Var::from_tensor(&narrow).unwrap();
     let y = added_linear(&var, &weight, None, &x, Onto::Input).unwrap();
@@ -227,6 +234,12 @@ fn wrong_shapes_are_errors() {
     let (a, onto) = (wave((2, 4), 0.0), wave((3, 2), 0.0));
     assert!(added_linear(&a, &weight, None, &onto, Onto::Input).is_err());
     assert!(frozen_mlp(&a, mlp([8, 5, 4], Activation::SwiGlu, Onto::Input)).is_err());
+    let narrow = || Onto::Normed { norm: FrozenNorm::Rms { weight: vector(2), eps: 1e-5 }, factor: 1.0 };
+    assert!(frozen_mlp(&a, mlp([8, 4, 4], Activation::SwiGlu, narrow())).is_err());
+    let bytes = vec![0; 64];
+    let square = Frozen { weight: Arc::new(Dense::new(4, DenseType::F32, bytes)), compute: Compute::F32 };
+    assert!(normed_linear(&a, FrozenNorm::Rms { weight: vector(2), eps: 1e-5 }, &square, None, None).is_err());
+    assert!(added_linear(&a, &square, None, &a, narrow()).is_err());
     assert!(frozen_mlp(&a, mlp([6, 4, 4], Activation::SwiGlu, Onto::Input)).is_err());
     assert!(layer_norm(&wave((2, 3), 0.0), &vector(3), &vector(2), 1e-5).is_err());
     assert!(layer_norm(&wave((2, 3), 0.0), &vector(4), &vector(4), 1e-5).is_err());

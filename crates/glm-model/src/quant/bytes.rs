@@ -19,6 +19,11 @@ impl Bytes {
         file.map_or_else(|| Self::Held(Packed::copied(bytes)), Self::Mapped)
     }
 
+    /// Whether they lie in a file.
+    pub(super) fn is_mapped(&self) -> bool {
+        matches!(self, Self::Mapped(_))
+    }
+
     /// Says that they are not used again soon: what lies in a file need not stay in memory.
     pub(super) fn release(&self) {
         if let Self::Mapped(part) = self {

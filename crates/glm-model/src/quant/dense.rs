@@ -55,4 +55,8 @@ impl FrozenWeight for Dense {
     fn release(&self) {
         self.bytes.release();
     }
+
+    fn is_mapped(&self) -> bool {
+        self.bytes.is_mapped()
+    }
 }

@@ -121,4 +121,8 @@ impl FrozenWeight for Group4 {
     fn release(&self) {
         self.packed.release();
     }
+
+    fn is_mapped(&self) -> bool {
+        self.packed.is_mapped()
+    }
 }

@@ -30,6 +30,11 @@ pub trait FrozenWeight: Send + Sync + std::fmt::Debug {
     /// Says that it is not used again soon: what lies in a file need not stay in memory.
     fn release(&self) {}
 
+    /// Whether it lies in a file, so that its memory can be had back.
+    fn is_mapped(&self) -> bool {
+        false
+    }
+
     /// `(out, in)`.
     fn shape(&self) -> (usize, usize) {
         let matrix = self.matrix();

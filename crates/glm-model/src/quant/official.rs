@@ -129,4 +129,8 @@ impl<const VALUES: usize> FrozenWeight for RowScaled<VALUES> {
     fn release(&self) {
         self.packed.release();
     }
+
+    fn is_mapped(&self) -> bool {
+        self.packed.is_mapped()
+    }
 }

@@ -41,11 +41,16 @@ impl QuantizedFile {
         let header = self.identity.header(serde_json::json!(sums).to_string());
         let folder = atomic::parent(&self.path);
         std::fs::create_dir_all(folder).map_err(FileError::at("create", folder))?;
-        // What a killed process left is large.
-        atomic::remove_leftovers_of(&self.path)?;
         atomic::write_file_with(&self.path, |out| {
             stream_safetensors(out, &tensors, &header, &mut |index, out| out.write_all(&contents[index]))
         })
+    }
+}
+
+impl QuantizedFile {
+    /// Removes what processes left that were killed while they wrote it: it is large. Errors are left for [`Self::write`].
+    pub fn remove_leftovers(&self) {
+        let _ = atomic::remove_leftovers_of(&self.path);
     }
 }
 

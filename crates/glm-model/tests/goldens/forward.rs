@@ -6,6 +6,7 @@ use glm_data::{Batch, Variant};
 use glm_model::glm::{BlockInputs, Network};
 use glm_model::{AdapterInputs, Compute, KvCache, LoadOptions};
 use glm_testkit::{Golden, fixture, json, largest_difference, relative_error};
+use std::ops::Range;
 
 const TOLERANCE: f64 = 2e-5;
 
@@ -90,17 +91,18 @@ fn logits_in_bf16_are_within_a_hundredth() {
         println!("skipped: this processor has no AVX512_BF16");
         return;
     }
-    rounded_logits(Compute::Bf16, 1e-2);
+    rounded_logits(Compute::Bf16, 1e-6..1e-2);
 }
 
 /// Products in 8-bit integers.
 #[test]
 fn logits_in_int8_are_within_a_twentieth() {
-    rounded_logits(Compute::Int8, 5e-2);
+    // More than bfloat16 is off by.
+    rounded_logits(Compute::Int8, 1e-2..5e-2);
 }
 
 /// Logits of every fixture are nearly, not exactly, the official ones.
-fn rounded_logits(compute: Compute, most: f64) {
+fn rounded_logits(compute: Compute, between: Range<f64>) {
     for folder in FOLDERS {
         let options = LoadOptions { compute, ..LoadOptions::default() };
         let network = Network::load(&fixture(&format!("{folder}/model")), options, &mut |_, _| {}).unwrap();
@@ -116,12 +118,12 @@ fn rounded_logits(compute: Compute, most: f64) {
                 let found = values(&logits.narrow(0, segment.start, segment.len).unwrap());
                 let error = relative_error(&found, real(&golden, &format!("{case}.logits"), row, prompt.from));
                 println!("{folder} {case} row {row}: {error:.1e}");
-                assert!(error < most, "{folder} {case} row {row}: {error}");
+                assert!(error < between.end, "{folder} {case} row {row}: {error}");
                 largest = error.max(largest);
             }
         }
         // Of few tokens nothing is, these weights being floats.
-        assert!(largest > 1e-6, "{folder}: nothing was rounded");
+        assert!(largest > between.start, "{folder}: {largest}, so less was rounded than should be");
     }
 }
 

@@ -19,11 +19,17 @@ fn number(file: &str) -> Option<u64> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
-/// Bytes that the limit of a container leaves; `None` without a limit.
+/// Bytes that the limit of a container leaves; `None` without a limit. Pages of files that were read count as used and can
+/// be had back.
 fn container() -> Option<u64> {
-    let left = |limit, used| Some(number(limit)?.saturating_sub(number(used)?));
-    left("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
-        .or_else(|| left("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"))
+    let left = |folder: &str, limit: &str, used: &str| {
+        let (limit, used) = (number(&format!("{folder}/{limit}"))?, number(&format!("{folder}/{used}"))?);
+        let stat = std::fs::read_to_string(format!("{folder}/memory.stat")).unwrap_or_default();
+        let files = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.trim().parse::<u64>().ok());
+        Some(limit.saturating_sub(used.saturating_sub(files.unwrap_or(0))))
+    };
+    left("/sys/fs/cgroup", "memory.max", "memory.current")
+        .or_else(|| left("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"))
 }
 
 /// Bytes that can be had without swapping, within the limit of a container; `None` where the system does not say (it does

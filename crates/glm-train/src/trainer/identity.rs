@@ -6,7 +6,6 @@ use glm_model::adapter::LoraAdapter;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const PASS: &str = "--max_tokens_per_pass";
 const WEIGHTS: &str = "the weights that train";
 
 /// A way to train.
@@ -35,8 +34,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of a run whose passes join micro batches up to `max_tokens_per_pass`.
-    pub fn new(trainer: &Trainer<'_>, max_tokens_per_pass: usize) -> Self {
+    /// The identity of a run.
+    pub fn new(trainer: &Trainer<'_>) -> Self {
         let c = trainer.config;
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         let mut eat = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
@@ -78,16 +77,8 @@ impl Identity {
             ("--max_grad_norm", c.max_grad_norm.to_string()),
             ("--prefix_dropout", dropout.to_string()),
         ];
-        // Where every micro batch goes alone there is nothing to say.
-        let joined = (max_tokens_per_pass > 0).then(|| (PASS, max_tokens_per_pass.to_string()));
-        let settings =
-            settings.into_iter().chain(own).chain(joined).map(|(name, value)| (name.to_owned(), value)).collect();
+        let settings = settings.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect();
         Self { rows_hash: format!("{hash:016x}"), settings }
-    }
-
-    /// Most tokens of a pass; 0: every micro batch went alone.
-    pub fn max_tokens_per_pass(&self) -> usize {
-        self.settings.get(PASS).and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 
     /// Why a run that is `other` cannot go on from a checkpoint of this one, and what to do.

@@ -25,7 +25,7 @@ use glm_data::{Batch, Rng, TrainRow, epoch_order};
 use glm_model::{Network, ops};
 use identity::Identity;
 use journal::Journal;
-use state::Place;
+use state::{Place, Saved};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ impl Trainer<'_> {
             optimizer: AdamW::new(AdamWConfig::from(self.config), sizes),
             gradients: Gradients::zeros(parameters),
             parameters,
-            identity: Identity::new(self, max_tokens),
+            identity: Identity::new(self),
             place: Place::default(),
             saved_at: None,
             samples: 0,
@@ -135,7 +135,7 @@ impl Trainer<'_> {
 
     /// Why this run cannot go on from a checkpoint folder whose state is whole: it was trained by another method.
     pub fn other_method(&self, checkpoint: &Path) -> Option<TrainError> {
-        state::other_method(checkpoint, &Identity::new(self, 0))
+        state::other_method(checkpoint, &Identity::new(self))
     }
 
     /// Bytes that activations may take.
@@ -144,28 +144,40 @@ impl Trainer<'_> {
             Checkpointing::Always => 0,
             Checkpointing::Never => u64::MAX,
             Checkpointing::Auto => {
-                self.config.activation_budget.unwrap_or_else(|| memory::activation_budget(memory::available()))
+                self.config.activation_budget.unwrap_or_else(|| memory::activation_budget(self.free()))
             }
         }
     }
 
     /// Tokens of a micro batch of the longest rows.
     fn largest_micro_batch(&self) -> usize {
-        let longest = self.rows.iter().map(|r| r.ids.len()).max().unwrap_or(0);
-        longest * self.config.per_device_train_batch_size
+        pass::largest_micro_batch(self.rows.iter().map(|r| r.ids.len()), self.config.per_device_train_batch_size)
     }
 
-    /// Bytes that a block keeps of a batch of `tokens`.
-    fn block_activations(&self, tokens: usize) -> u64 {
-        memory::block_activations(self.network.config(), tokens) + self.adapter.block_activations(self.network, tokens)
+    /// Rows of usual length in so many tokens.
+    fn usual_rows(&self, tokens: usize) -> usize {
+        let all: usize = self.rows.iter().map(|r| r.ids.len()).sum();
+        (tokens * self.rows.len()).div_ceil(all.max(1)).max(self.config.per_device_train_batch_size)
+    }
+
+    /// Bytes that a block keeps of `rows` rows of `tokens` in all.
+    fn block_activations(&self, tokens: usize, rows: usize) -> u64 {
+        memory::block_activations(self.network.config(), tokens)
+            + self.adapter.block_activations(self.network, tokens, rows)
+    }
+
+    /// Memory that is free, without what the system could have by dropping pages of weights that lie in files.
+    fn free(&self) -> Option<u64> {
+        memory::available().map(|free| free.saturating_sub(self.network.mapped_bytes() as u64))
     }
 
     /// Most tokens of a pass. A run that goes on keeps what it began with: sums of gradients would be rounded otherwise.
     fn max_tokens_per_pass(&self, resume: Option<&Path>) -> usize {
         let saved = resume.filter(|_| self.config.max_tokens_per_pass.is_none());
         saved.and_then(state::saved_max_tokens_per_pass).unwrap_or_else(|| {
-            let bytes = |tokens| self.block_activations(tokens) * self.network.config().num_layers as u64;
-            pass::max_tokens(self.config, self.largest_micro_batch(), bytes, memory::available())
+            let blocks = self.network.config().num_layers as u64;
+            let bytes = |tokens| self.block_activations(tokens, self.usual_rows(tokens)) * blocks;
+            pass::max_tokens(self.config, self.largest_micro_batch(), bytes, self.free())
         })
     }
 }
@@ -204,18 +216,20 @@ impl Running<'_> {
     fn plan(&self) -> Plan {
         let largest = self.trainer.largest_micro_batch();
         let joined = self.trainer.config.gradient_accumulation_steps * largest;
+        let most = largest.max(self.max_tokens.min(joined));
         Plan {
             total_steps: self.length.total_steps,
             resumed_at: self.place.step,
             rows: self.trainer.rows.len(),
             epochs: self.length.total_steps as f64 / self.length.steps_per_epoch as f64,
             blocks: self.trainer.network.config().num_layers,
-            kept_blocks: self.kept_blocks(largest.max(self.max_tokens.min(joined))),
+            kept_blocks: self.kept_blocks(most, self.trainer.usual_rows(most)),
+            max_tokens: if joined > largest { self.max_tokens } else { 0 },
         }
     }
 
-    fn kept_blocks(&self, tokens: usize) -> usize {
-        let each = self.trainer.block_activations(tokens).max(1);
+    fn kept_blocks(&self, tokens: usize, rows: usize) -> usize {
+        let each = self.trainer.block_activations(tokens, rows).max(1);
         usize::try_from(self.budget / each).unwrap_or(usize::MAX).min(self.trainer.network.config().num_layers)
     }
 
@@ -283,7 +297,10 @@ impl Running<'_> {
                 return Ok(false);
             }
             let options = StepOptions {
-                kept_blocks: self.kept_blocks(lengths[pass.clone()].iter().sum()),
+                kept_blocks: self.kept_blocks(
+                    lengths[pass.clone()].iter().sum(),
+                    batches[pass.clone()].iter().map(|batch| batch.segments.len()).sum(),
+                ),
                 scale: 1.0 / accumulation as f64,
                 step: number,
             };
@@ -389,7 +406,8 @@ impl Running<'_> {
         let path = checkpoint_path(self.trainer.output_dir, step);
         let folder = atomic::AtomicDir::create(&path)?;
         (self.trainer.save_adapter)(folder.path())?;
-        state::save(folder.path(), &self.identity, self.place, self.parameters, &self.optimizer)?;
+        let saved = Saved { identity: self.identity.clone(), place: self.place, max_tokens_per_pass: self.max_tokens };
+        state::save(folder.path(), &saved, self.parameters, &self.optimizer)?;
         journal.save_state(folder.path(), &self.length, self.place)?;
         folder.commit()?;
         self.saved_at = Some(step);

@@ -19,6 +19,8 @@ pub struct Plan {
     pub blocks: usize,
     /// Blocks that keep their activations for the longest pass; the others are recomputed.
     pub kept_blocks: usize,
+    /// Micro batches of a step go through the network together up to so many tokens; 0: each goes alone.
+    pub max_tokens: usize,
 }
 
 /// One optimizer step.

@@ -63,26 +63,25 @@ impl Place {
     }
 }
 
+/// What the small file holds.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Saved {
-    identity: Identity,
-    place: Place,
+pub struct Saved {
+    /// What the run is.
+    pub identity: Identity,
+    /// Where it stands.
+    pub place: Place,
+    /// Up to how many tokens it joins micro batches, which decides how its sums are rounded.
+    #[serde(default)]
+    pub max_tokens_per_pass: usize,
 }
 
 /// Writes both files into a checkpoint folder in the making.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn save(
-    folder: &Path,
-    identity: &Identity,
-    place: Place,
-    parameters: &[(String, Var)],
-    optimizer: &AdamW,
-) -> Result<()> {
-    let saved = Saved { identity: identity.clone(), place };
-    let text = serde_json::to_string_pretty(&saved).map_err(|e| resume(folder, e.to_string()))?;
+pub fn save(folder: &Path, saved: &Saved, parameters: &[(String, Var)], optimizer: &AdamW) -> Result<()> {
+    let text = serde_json::to_string_pretty(saved).map_err(|e| resume(folder, e.to_string()))?;
     atomic::write_file(&folder.join(STATE_FILE), text.as_bytes())?;
     let new = |name: String, len: usize| NewTensor { name, dtype: ElementType::F32, shape: vec![len] };
     let moments: Vec<(String, &[f32])> = optimizer.state().collect();
@@ -177,7 +176,7 @@ pub fn other_method(folder: &Path, identity: &Identity) -> Option<TrainError> {
 /// Most tokens of a pass in the run of a checkpoint folder; `None` when its small file cannot be read, which [`load`] tells.
 pub fn saved_max_tokens_per_pass(folder: &Path) -> Option<usize> {
     let saved: Saved = serde_json::from_slice(&std::fs::read(folder.join(STATE_FILE)).ok()?).ok()?;
-    Some(saved.identity.max_tokens_per_pass())
+    Some(saved.max_tokens_per_pass)
 }
 
 /// Optimizer steps that the run of a checkpoint folder had done.
@@ -237,7 +236,9 @@ mod tests {
     fn a_damaged_state_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (identity, saved) = (Identity::default(), parameters(2.0));
-        save(folder.path(), &identity, Place { step: 7, ..Place::default() }, &saved, &optimizer(&saved)).unwrap();
+        let place = Place { step: 7, ..Place::default() };
+        let state = Saved { identity: identity.clone(), place, max_tokens_per_pass: 0 };
+        save(folder.path(), &state, &saved, &optimizer(&saved)).unwrap();
         let whole = std::fs::read(folder.path().join(TENSORS_FILE)).unwrap();
         // Names in the header, changed at the same length: what is checked last is missing, or something is too much.
         for (from, to) in [

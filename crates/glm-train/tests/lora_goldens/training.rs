@@ -6,7 +6,7 @@ use glm_model::adapter::{LoraAdapter, LoraConfig, Site};
 use glm_model::{DenseType, LoadOptions, Network, Scheme};
 use glm_testkit::{Golden, fixture};
 use glm_train::Adapter;
-use glm_train::step::StepOptions;
+use glm_train::step::{Gradients, StepOptions, accumulate};
 use std::collections::BTreeSet;
 
 #[test]
@@ -30,6 +30,35 @@ fn dropout_is_the_same_when_blocks_are_recomputed_and_differs_from_batch_to_batc
         let (other, _) = run(&adapter, 0, 8);
         let (without, _) = run(&Adapter::Lora(lora.clone()), 0, 7);
         assert!(other.mean != kept_loss.mean && without.mean != kept_loss.mean, "{name}");
+    }
+}
+
+/// All linear layers, the last block's among them, which computes only the rows that are read; and a prefix.
+#[test]
+fn micro_batches_that_go_together_drop_what_they_drop_alone() {
+    let (_, network, _, golden, _) = cases().next().unwrap();
+    let all = LoraConfig { dropout: 0.3, targets: BTreeSet::from(Site::ALL), ..LoraConfig::default() };
+    let rows = rows(network.config().variant, &golden, "batch");
+    let batches: Vec<Batch> = rows.chunks(1).map(|row| Batch::pack(row, Some(0))).collect();
+    assert!(batches.len() > 1, "one row cannot be joined");
+    let seeds: Vec<u64> = (0..batches.len() as u64).map(|i| 40 + i).collect();
+    for adapter in [trained(&network, all), prefix(network.config(), false)] {
+        let run = |passes: &[(&[Batch], &[u64])]| {
+            let mut gradients = Gradients::zeros(adapter.parameters(&network));
+            let of_pass = |(batches, seeds): &(&[Batch], &[u64])| {
+                accumulate(&network, &adapter, batches, options(&network, 0.5), seeds, &mut gradients).unwrap()
+            };
+            let losses: Vec<f32> = passes.iter().flat_map(of_pass).map(|loss| loss.mean).collect();
+            (losses, gradients.slices().flatten().copied().collect::<Vec<f32>>())
+        };
+        let alone: Vec<(&[Batch], &[u64])> = batches.chunks(1).zip(seeds.chunks(1)).collect();
+        let ((losses, gradients), (apart, sums)) = (run(&[(&batches, &seeds)]), run(&alone));
+        let difference = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let largest = sums.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        assert!(difference(&losses, &apart) < 1e-5, "{losses:?} {apart:?}");
+        assert!(difference(&gradients, &sums) < 1e-5 * largest, "{} of {largest}", difference(&gradients, &sums));
+        let turned: Vec<u64> = seeds.iter().rev().copied().collect();
+        assert!(difference(&run(&[(&batches, &turned)]).1, &sums) > 1e-3 * largest, "the seeds decide nothing");
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::{Result, Write};
 
 use super::{Findings, Kept};
 use crate::cmd::inspect::report::bytes;
+use glm_kernels::cpu::frozen::Compute;
 
 /// Columns of a terminal.
 const WIDTH: usize = 80;
@@ -59,7 +60,10 @@ pub fn write(out: &mut impl Write, findings: &Findings) -> Result {
         out,
         "int8",
         &match findings.measured.int8_ops {
-            Some(ops) => format!("{:.0} GOP/s (--compute int8, never chosen by auto)", ops / 1e9),
+            Some(ops) if Compute::Int8.available() => {
+                format!("{:.0} GOP/s (--compute int8, never chosen by auto)", ops / 1e9)
+            }
+            Some(ops) => format!("{:.0} GOP/s (not used: AVX512_VBMI is lacking or GLM_ISA is set)", ops / 1e9),
             None => "no instructions for it".into(),
         },
     )?;

@@ -8,7 +8,7 @@ use glm_model::adapter::{LoraConfig, PrefixConfig, parse_targets};
 use glm_model::glm::layout;
 use glm_model::{DenseType, GlmConfig, Scheme};
 use glm_train::memory::{Workload, predict};
-use glm_train::{Checkpointing, TrainConfig, lora_activations, memory, pass};
+use glm_train::{Checkpointing, TrainConfig, lora_activations, memory, pass, prefix_activations};
 use serde::Serialize;
 
 /// Rows and tokens of the training file.
@@ -68,14 +68,18 @@ impl Lengths {
     /// Micro batches of `rows` rows, at most `accumulation`, that go together up to `most` tokens.
     fn pass(&self, rows: usize, accumulation: usize, most: usize) -> Largest {
         let one = self.micro_batch(rows);
-        let tokens = most.min(accumulation * one.tokens);
-        if tokens <= one.tokens {
+        let tokens = most.min(accumulation * one.tokens).max(one.tokens);
+        if accumulation == 1 || most == 0 {
             return one;
         }
-        // As many rows of usual length as fit, and as many targets as rows with the most have of their tokens.
-        let usual = (self.tokens / self.rows.max(1) as u64).max(1) as usize;
-        let rows = tokens.div_ceil(usual).clamp(rows, rows * accumulation);
-        Largest { rows, tokens, targets: (one.targets * tokens).div_ceil(one.tokens.max(1)) }
+        // As many targets as rows with the most have of their tokens.
+        let targets = (one.targets * tokens).div_ceil(one.tokens.max(1));
+        Largest { rows: self.usual_rows(tokens).clamp(rows, rows * accumulation), tokens, targets }
+    }
+
+    /// Rows of usual length in so many tokens.
+    fn usual_rows(&self, tokens: usize) -> usize {
+        (tokens as u64 * self.rows as u64).div_ceil(self.tokens.max(1)) as usize
     }
 }
 
@@ -97,10 +101,21 @@ pub fn workload<'a>(
     // What is free when training starts, with the base in memory.
     let held = predict(&one);
     let free = free.map(|free| free.saturating_sub(held.weights + held.adapter));
+    let drops_out = match (adapter, &base.adapter) {
+        (_, Some(glm_train::Adapter::Prefix { dropout, .. })) => *dropout > 0.0,
+        (AdapterConfig::Ptuning { dropout, .. }, None) => *dropout > 0.0,
+        _ => false,
+    };
     let each = |tokens: usize| {
         let largest = Largest { tokens, ..lengths.micro_batch(batch) };
         let added = of_pass(base, adapter, forms, lengths, largest).map_or(0, |work| work.added_activations);
-        memory::block_activations(one.config, tokens) + added
+        let rows = lengths.usual_rows(tokens).max(batch);
+        let prefix = if drops_out {
+            prefix_activations(one.prefix_values as usize / one.config.num_layers.max(1), rows)
+        } else {
+            0
+        };
+        memory::block_activations(one.config, tokens) + added + prefix
     };
     let most = pass::max_tokens(train, one.tokens, |tokens| each(tokens) * one.config.num_layers as u64, free);
     let work = of_pass(base, adapter, forms, lengths, lengths.pass(batch, train.gradient_accumulation_steps, most))?;

@@ -23,8 +23,8 @@ pub enum Compute {
     F32,
     /// Both factors rounded to bfloat16, which takes 8 bits of their significands; integers of quantized weights are exact.
     Bf16,
-    /// As `Bf16`, but the activations of [`matmul`] are the sum of two bfloat16, which takes 16 bits. Weights that are not
-    /// integers are not rounded either: their products are those of `F32`.
+    /// As `Bf16`, but the activations of [`matmul`] are the sum of two bfloat16, which takes 16 bits, or, with weights that are
+    /// no integers and many rows of activations, nothing is rounded.
     Bf16Split,
     /// Both factors as integers of 8 bits times a factor for at most 512 values, which takes 7 bits of the largest of them;
     /// integers of quantized weights are exact, and so are sums of up to 512. At most 8 rows of activations are multiplied as
@@ -41,6 +41,16 @@ impl Compute {
             Self::F32 => Self::F32,
             Self::Bf16 | Self::Bf16Split => Self::Bf16Split,
             Self::Int8 => Self::Bf16,
+        }
+    }
+
+    /// The numbers for products with probabilities, in a network that computes in these. They are all positive and few of them
+    /// are large: 8 bits would make nearly all of them 0, and what is lost has one sign.
+    pub fn for_probabilities(self) -> Self {
+        match self {
+            Self::Int8 if Self::Bf16.available() => Self::Bf16,
+            Self::Int8 => Self::F32,
+            other => other,
         }
     }
 

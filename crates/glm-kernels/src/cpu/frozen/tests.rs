@@ -212,3 +212,39 @@ fn products_of_few_rows_do_not_depend_on_their_neighbours() {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn some_rows_are_those_of_the_whole((rows, cols) in sizes(), tokens in 1usize..40, cut in 0.0f32..1.0) {
+        let forms = Forms::new(rows, cols);
+        for matrix in forms.all() {
+            let first = (rows as f32 * cut) as usize;
+            let part = matrix.slice(first..rows);
+            let (mut whole, mut some) = (vec![0.0; cols], vec![0.0; cols]);
+            for row in first..rows {
+                matrix.row(row, &mut whole);
+                part.row(row - first, &mut some);
+                prop_assert_eq!(&whole, &some);
+            }
+            if first == rows {
+                continue;
+            }
+            // The gradient of the whole is that of its first rows and, added to it, that of the others.
+            for compute in [Compute::F32, Compute::Bf16].into_iter().filter(|compute| compute.available()) {
+                let dy = wave(tokens * rows, 0.9);
+                let of = |columns: std::ops::Range<usize>| -> Vec<f32> {
+                    dy.chunks(rows).flat_map(|row| row[columns.clone()].to_vec()).collect()
+                };
+                let (mut expected, mut found) = (vec![0.0; tokens * cols], vec![0.0; tokens * cols]);
+                input_gradient(&matrix, compute, &dy, &mut expected);
+                if first > 0 {
+                    input_gradient(&matrix.slice(0..first), compute, &of(0..first), &mut found);
+                }
+                add_input_gradient(&part, compute, &of(first..rows), &mut found);
+                let size = expected.iter().fold(1.0, |most: f32, v| most.max(v.abs()));
+                close(&found, &expected, size)?;
+            }
+        }
+    }
+}

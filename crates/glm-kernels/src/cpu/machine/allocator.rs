@@ -9,7 +9,7 @@ pub fn keep_freed_memory() {
     // SAFETY: mallopt only changes settings of the allocator; values that it does not take are ignored.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
     }
 }
