@@ -3,6 +3,7 @@
 mod evaluate;
 mod identity;
 mod journal;
+mod memory;
 mod observer;
 mod state;
 
@@ -11,15 +12,15 @@ pub use observer::{Observer, Plan, StepReport};
 pub use state::{STATE_FILE, TENSORS_FILE, TensorKind, moments, parameter, saved_step, tensor_kind};
 
 use crate::adapter::Adapter;
+use crate::atomic;
 use crate::clip::clip_grad_norm;
-use crate::config::{Checkpointing, IntervalStrategy, TrainConfig};
+use crate::config::{IntervalStrategy, TrainConfig};
 use crate::error::{Result, TrainError, rows};
 use crate::optim::{AdamW, AdamWConfig, Norms, ParamSlice, decays};
-use crate::pass::{self, passes};
+use crate::pass::passes;
 use crate::run_dir::{checkpoint_path, rotate_checkpoints};
 use crate::schedule::{RunLength, Schedule};
 use crate::step::{Gradients, StepOptions, accumulate};
-use crate::{atomic, memory};
 use candle_core::{Tensor, Var};
 use glm_data::{Batch, Rng, TrainRow, epoch_order};
 use glm_model::{Network, ops};
@@ -136,49 +137,6 @@ impl Trainer<'_> {
     /// Why this run cannot go on from a checkpoint folder whose state is whole: it was trained by another method.
     pub fn other_method(&self, checkpoint: &Path) -> Option<TrainError> {
         state::other_method(checkpoint, &Identity::new(self))
-    }
-
-    /// Bytes that activations may take.
-    fn activation_budget(&self) -> u64 {
-        match self.config.checkpointing {
-            Checkpointing::Always => 0,
-            Checkpointing::Never => u64::MAX,
-            Checkpointing::Auto => {
-                self.config.activation_budget.unwrap_or_else(|| memory::activation_budget(self.free()))
-            }
-        }
-    }
-
-    /// Tokens of a micro batch of the longest rows.
-    fn largest_micro_batch(&self) -> usize {
-        pass::largest_micro_batch(self.rows.iter().map(|r| r.ids.len()), self.config.per_device_train_batch_size)
-    }
-
-    /// Rows of usual length in so many tokens.
-    fn usual_rows(&self, tokens: usize) -> usize {
-        let all: usize = self.rows.iter().map(|r| r.ids.len()).sum();
-        (tokens * self.rows.len()).div_ceil(all.max(1)).max(self.config.per_device_train_batch_size)
-    }
-
-    /// Bytes that a block keeps of `rows` rows of `tokens` in all.
-    fn block_activations(&self, tokens: usize, rows: usize) -> u64 {
-        memory::block_activations(self.network.config(), tokens)
-            + self.adapter.block_activations(self.network, tokens, rows)
-    }
-
-    /// Memory that is free, without what the system could have by dropping pages of weights that lie in files.
-    fn free(&self) -> Option<u64> {
-        memory::available().map(|free| free.saturating_sub(self.network.mapped_bytes() as u64))
-    }
-
-    /// Most tokens of a pass. A run that goes on keeps what it began with: sums of gradients would be rounded otherwise.
-    fn max_tokens_per_pass(&self, resume: Option<&Path>) -> usize {
-        let saved = resume.filter(|_| self.config.max_tokens_per_pass.is_none());
-        saved.and_then(state::saved_max_tokens_per_pass).unwrap_or_else(|| {
-            let blocks = self.network.config().num_layers as u64;
-            let bytes = |tokens| self.block_activations(tokens, self.usual_rows(tokens)) * blocks;
-            pass::max_tokens(self.config, self.largest_micro_batch(), bytes, self.free())
-        })
     }
 }
 
