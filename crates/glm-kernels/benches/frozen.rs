@@ -1,4 +1,4 @@
-//! Speed of products with frozen matrices: `cargo bench -p glm-kernels [-- decode|train]`.
+//! Speed of products with frozen matrices: `cargo bench -p glm-kernels --bench frozen [-- decode|train [int4|int4/32|int8|bf16|f16|f32 …]]`.
 //!
 //! A few rows of activations, as in decoding: bytes of the matrix read in a second, beside what the machine can read.
 //! Many rows, as in training: operations in a second.
@@ -19,17 +19,24 @@ fn seconds(work: impl FnOnce()) -> f64 {
 }
 
 fn main() {
-    let wanted = |name: &str| {
-        let mut names = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).peekable();
-        names.peek().is_none() || names.any(|arg| arg == name)
-    };
-    if wanted("decode") {
+    if wanted("decode", &["decode", "train"]) {
         decode();
     }
-    if wanted("train") {
+    if wanted("train", &["decode", "train"]) {
         train();
     }
 }
+
+/// Whether `name` was asked for, or none of its kind.
+fn wanted(name: &str, kind: &[&str]) -> bool {
+    let mut names = std::env::args().skip(1).filter(|arg| kind.contains(&arg.as_str())).peekable();
+    names.peek().is_none() || names.any(|arg| arg == name)
+}
+
+/// Of which the best is shown.
+const REPEATS: usize = 12;
+
+const FORMS: [&str; 6] = ["int4", "int4/32", "int8", "bf16", "f16", "f32"];
 
 /// Reads `words` with all threads.
 fn read(words: &[u64]) {
@@ -53,6 +60,9 @@ fn decode() {
         for (name, bits, group) in
             [("int4", 4, 0), ("int4/32", 4, 32), ("int8", 8, 0), ("bf16", 16, 0), ("f16", 16, 0), ("f32", 32, 0)]
         {
+            if !wanted(name, &FORMS) {
+                continue;
+            }
             let factors = (rows * cols * 2).checked_div(group).unwrap_or(0);
             let len = rows * cols * bits / 8;
             let mut places = (0..pool.len() / (len + factors)).cycle().map(|i| i * (len + factors));
@@ -113,13 +123,16 @@ fn train() {
             ("bf16", Values::Bf16(&brains), None),
             ("f16", Values::F16(&halves), None),
         ] {
+            if !wanted(name, &FORMS) {
+                continue;
+            }
             let matrix = Matrix { rows, cols, values, row_scales };
             for tokens in [64, 128, 512] {
                 let (x, dy) = (wave(tokens * cols), wave(tokens * rows));
                 let (mut y, mut dx) = (vec![0.0; tokens * rows], vec![0.0; tokens * cols]);
                 let kinds = [Compute::Bf16, Compute::Int8];
                 let (mut forward, mut backward) = ([f64::INFINITY; 2], [f64::INFINITY; 2]);
-                for _ in 0..4 {
+                for _ in 0..REPEATS {
                     for (kind, compute) in kinds.into_iter().enumerate() {
                         forward[kind] = forward[kind].min(seconds(|| matmul(&matrix, compute, &x, None, &mut y)));
                         let took = seconds(|| input_gradient(&matrix, compute, &dy, &mut dx));

@@ -2,6 +2,8 @@
 //! Products with a frozen matrix `W [rows, cols]` that is kept packed and unpacked block by block:
 //! `y = x Wᵀ + b` and its input gradient `dx = dy W`. No weight gradient exists.
 
+#[cfg(target_arch = "x86_64")]
+mod ahead;
 mod along;
 #[cfg(target_arch = "x86_64")]
 mod bf16;

@@ -12,6 +12,7 @@ mod rows;
 mod tile;
 pub(super) mod vector;
 
+use super::ahead::Ahead;
 use super::{Along, Destination, Matrix};
 use left::{Left, Part};
 pub(super) use panel::transposed;
@@ -110,7 +111,16 @@ fn product(
                 }
                 let blocks =
                     || lefts[0].blocks().flat_map(|block| lefts.iter().enumerate().map(move |left| (block, left)));
-                for ((row, height), (part, left)) in blocks() {
+                // The next part of the sum, or the next task's first.
+                let next = match sum.end < depth {
+                    true => (task.clone(), sum.end),
+                    false => (task.end..(task.end + columns).min(width), 0),
+                };
+                let next_sum = next.1..(next.1 + portion.depth).min(depth);
+                let ahead = Ahead::new(matrix, along, next.0, next_sum);
+                let count = blocks().count();
+                for (done, ((row, height), (part, left))) in blocks().enumerate() {
+                    ahead.fetch(done, count);
                     let left = left.from((row, height), first / 2);
                     let (begins, ends) = (first == 0 && part == 0, last && part + 1 == lefts.len());
                     for (lanes, panel) in parts().zip(panels.chunks(panel_len)) {

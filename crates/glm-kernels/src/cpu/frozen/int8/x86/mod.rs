@@ -2,7 +2,6 @@
 //! With AVX-512 VNNI (`vpdpbusd`): sums of four products of an unsigned and a signed byte. The weights are made unsigned by an
 //! offset, and the sums begin with what it adds, taken off.
 
-mod ahead;
 mod floats;
 mod left;
 mod panel;
@@ -10,9 +9,9 @@ mod tile;
 
 use super::BLOCK;
 use super::quantize::MAGIC;
+use crate::cpu::frozen::ahead::Ahead;
 use crate::cpu::frozen::bf16::transposed;
 use crate::cpu::frozen::{Along, Destination, Matrix};
-use ahead::Ahead;
 use left::Left;
 use rayon::prelude::*;
 use std::arch::x86_64::{
@@ -88,10 +87,7 @@ pub(super) fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option
                     false => (task.end.min(width)..(task.end + columns).min(width), 0),
                 };
                 let next_sum = block(next.1).start..block((next.1 + portion.blocks).min(blocks) - 1).end;
-                let ahead = match along {
-                    Along::Columns => Ahead::new(matrix, next.0, next_sum),
-                    Along::Rows => Ahead::new(matrix, next_sum, next.0),
-                };
+                let ahead = Ahead::new(matrix, along, next.0, next_sum);
                 let (mut done, parts) = (0, left.strips().count() * numbers.len());
                 for (row, height) in left.strips() {
                     for number in numbers.clone() {

@@ -1,6 +1,7 @@
+#![allow(unsafe_code)]
 //! Fetches what a task unpacks next while it multiplies, which leaves memory idle.
 
-use crate::cpu::frozen::{Matrix, Values};
+use super::{Along, Matrix, Values};
 use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 use std::ops::Range;
 
@@ -18,7 +19,12 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    pub fn new(matrix: &Matrix<'_>, rows: Range<usize>, cols: Range<usize>) -> Self {
+    /// Lanes and part of the sum that come next.
+    pub fn new(matrix: &Matrix<'_>, along: Along, lanes: Range<usize>, sum: Range<usize>) -> Self {
+        let (rows, cols) = match along {
+            Along::Columns => (lanes, sum),
+            Along::Rows => (sum, lanes),
+        };
         let (first, bits) = match matrix.values {
             Values::F32(v) => (v.as_ptr().cast::<u8>(), 32),
             Values::F16(v) | Values::Bf16(v) => (v.as_ptr().cast(), 16),
@@ -37,11 +43,16 @@ impl Ahead {
 
     /// Fetches part `part` of `parts`, which are of nearly equal size.
     pub fn fetch(&self, part: usize, parts: usize) {
-        let all = self.rows * self.lines;
-        for at in part * all / parts..(part + 1) * all / parts {
-            let line = self.first.wrapping_add(at / self.lines * self.stride + at % self.lines * LINE);
+        let lines = self.rows * self.lines;
+        let (first, last) = (part * lines / parts, (part + 1) * lines / parts);
+        let (mut row, mut line) = (first / self.lines.max(1), first % self.lines.max(1));
+        for _ in first..last {
             // SAFETY: a hint, which reads nothing and cannot fault; every x86-64 processor has it.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.first.wrapping_add(row * self.stride + line * LINE).cast()) };
+            line += 1;
+            if line == self.lines {
+                (row, line) = (row + 1, 0);
+            }
         }
     }
 }
