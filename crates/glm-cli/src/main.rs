@@ -1,5 +1,19 @@
 //! `glmtune`: fine-tune, evaluate and chat with ChatGLM models.
 
+/// As those of the standard library, but nobody reading any more must not end a run with a panic.
+macro_rules! println {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($line)*);
+    }};
+}
+macro_rules! eprintln {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($line)*);
+    }};
+}
+
 mod args;
 mod cmd;
 mod config;

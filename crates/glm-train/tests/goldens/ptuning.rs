@@ -4,8 +4,8 @@
 use crate::support::{FOLDERS, floor, network, network_as, options, rows, update};
 use glm_data::Batch;
 use glm_model::adapter::{PrefixConfig, PrefixEncoder};
-use glm_model::{LoadOptions, Network, Scheme};
-use glm_testkit::{Golden, fixture, json, largest_difference};
+use glm_model::{Compute, LoadOptions, Network, Scheme};
+use glm_testkit::{Golden, fixture, json, largest_difference, relative_error};
 use glm_train::clip::clip_grad_norm;
 use glm_train::optim::{AdamW, AdamWConfig};
 use glm_train::schedule::Schedule;
@@ -26,10 +26,16 @@ fn adapter(network: &Network, meta: &Value, golden: &Golden, from: &str) -> Adap
 }
 
 /// Calls `check` for both encoders of every variant that the fixtures have.
-fn every_encoder(mut check: impl FnMut(&str, &Network, &Golden, &Value)) {
+fn every_encoder(check: impl FnMut(&str, &Network, &Golden, &Value)) {
+    every_encoder_in(Compute::F32, check);
+}
+
+/// The same with products in other numbers.
+fn every_encoder_in(compute: Compute, mut check: impl FnMut(&str, &Network, &Golden, &Value)) {
     let mut checked = 0;
     for folder in FOLDERS {
-        let network = network(&format!("{folder}/model"));
+        let options = LoadOptions { compute, ..LoadOptions::default() };
+        let network = Network::load(&fixture(&format!("{folder}/model")), options, &mut |_, _| {}).unwrap();
         for kind in ["noproj", "proj"] {
             let file = format!("{folder}/ptuning-{kind}");
             if !fixture(&format!("{file}.json")).exists() {
@@ -74,6 +80,35 @@ fn loss_and_every_gradient_under_every_policy() {
             }
         }
     });
+}
+
+/// Products in bfloat16 and in 8-bit integers: gradients are nearly, not exactly, the official ones.
+#[test]
+fn loss_and_every_gradient_in_rounded_numbers() {
+    for (compute, of_loss, of_gradients) in [(Compute::Bf16, 1e-3, 5e-4..3e-2), (Compute::Int8, 1e-2, 5e-3..0.1)] {
+        if !compute.available() {
+            eprintln!("{compute:?} without instructions for it, so by its scalar twin or in f32");
+        }
+        every_encoder_in(compute, |kind, network, golden, meta| {
+            let adapter = adapter(network, meta, golden, "init");
+            let parameters = adapter.parameters(network);
+            let batch = Batch::pack(&rows(network, golden, "batch"), Some(0));
+            let mut gradients = Gradients::zeros(parameters);
+            let options = options(network, 1.0);
+            let loss = accumulate(network, &adapter, from_ref(&batch), options, &[0], &mut gradients).unwrap()[0];
+            let expected = golden.floats("loss").1[0];
+            assert!((loss.mean / expected - 1.0).abs() < of_loss, "{kind} {compute:?}: {} not {expected}", loss.mean);
+            let mut largest = 0.0f64;
+            for ((name, _), found) in parameters.iter().zip(gradients.slices()) {
+                let error = relative_error(found, golden.floats(&format!("grad.{name}")).1);
+                println!("{kind} {compute:?} {name}: {error:.1e}");
+                assert!(error < of_gradients.end, "{kind} {compute:?} {name}: {error}");
+                largest = largest.max(error);
+            }
+            let rounds = compute == Compute::Int8 || compute.available();
+            assert!(!rounds || largest > of_gradients.start, "{kind} {compute:?}: {largest}, so nothing was rounded");
+        });
+    }
 }
 
 fn settings(settings: &Value, meta: &Value) -> TrainConfig {

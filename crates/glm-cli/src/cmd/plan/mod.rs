@@ -85,8 +85,11 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
     let base = prepared.about()?;
     let free = memory::available();
     let work = work::workload(&base, adapter, forms, &lengths, &settings.train, free)?;
-    let always = TrainConfig { checkpointing: Checkpointing::Always, ..settings.train.clone() };
-    let recomputed = work::workload(&base, adapter, forms, &lengths, &always, free)?;
+    let otherwise = |checkpointing| {
+        let train = TrainConfig { checkpointing, ..settings.train.clone() };
+        work::workload(&base, adapter, forms, &lengths, &train, free)
+    };
+    let (recomputed, kept) = (otherwise(Checkpointing::Always)?, otherwise(Checkpointing::Never)?);
     let kept_blocks = work.kept_blocks;
     let memory = predict(&work);
     let micro_batches = length.total_steps * settings.train.gradient_accumulation_steps as u64;
@@ -116,7 +119,7 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
             * (settings.data.max_source_length + settings.data.max_target_length) as u64
             * (base.config.num_layers * base.config.key_value_width() * size_of::<f32>()) as u64,
         free,
-        alternatives: work::alternatives([&recomputed, &work], adapter, base.config.quantization_bit),
+        alternatives: work::alternatives([&recomputed, &kept], adapter, base.config.quantization_bit),
         quantized_form: base.quantized.as_ref().map(|file| QuantizedForm {
             path: file.path().display().to_string(),
             bytes: file.bytes(),

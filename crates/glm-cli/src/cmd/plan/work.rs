@@ -239,23 +239,23 @@ pub fn describe(adapter: &AdapterConfig, work: &Workload<'_>) -> String {
     }
 }
 
-/// The run over other forms of the base: as it is when activations are recomputed, and as it is when they are kept.
+/// The run over other forms of the base: as it is when all activations are recomputed, and as it is when all are kept.
 pub fn alternatives(
-    [recomputed, work]: [&Workload<'_>; 2],
+    [recomputed, kept]: [&Workload<'_>; 2],
     adapter: &AdapterConfig,
     stored: Option<u8>,
 ) -> Vec<Alternative> {
     let as_stored = Scheme::Dense { dtype: None };
     let schemes: Vec<Scheme> = match (adapter, stored) {
-        (AdapterConfig::Full, _) => vec![work.scheme],
+        (AdapterConfig::Full, _) => vec![kept.scheme],
         (AdapterConfig::Freeze { .. }, _) => vec![as_stored],
-        (_, Some(_)) => vec![work.scheme],
+        (_, Some(_)) => vec![kept.scheme],
         _ => vec![Scheme::Int4, Scheme::Int8, as_stored, Scheme::Dense { dtype: Some(DenseType::F32) }],
     };
     let forms = schemes.into_iter().flat_map(|scheme| [(scheme, true), (scheme, false)]);
     forms
         .map(|(scheme, recompute)| {
-            let (work, kept_blocks) = if recompute { (recomputed, 0) } else { (work, work.config.num_layers) };
+            let (work, kept_blocks) = if recompute { (recomputed, 0) } else { (kept, kept.config.num_layers) };
             let peak = predict(&Workload { scheme, kept_blocks, ..work.clone() }).peak();
             Alternative { scheme: scheme.to_string(), recompute, peak }
         })
