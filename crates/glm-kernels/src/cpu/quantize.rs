@@ -1,7 +1,9 @@
 #![allow(unsafe_code)]
 //! The official symmetric quantization of a row in half precision: `q = round(half(w / scale))`, half to even, with one scale a
-//! row. The byte layout is that of [`super::unpack`].
+//! row; and one of our own, with a scale for every few columns. The byte layout is that of [`super::unpack`].
 
+use super::isa::widest;
+use super::lanes;
 use half::f16;
 
 /// Largest magnitude of a row, as the bits of a half; 0x7c00 or more when a value is not finite.
@@ -26,6 +28,55 @@ pub fn int8(row: &[[u8; 2]], scale: f16, out: &mut [u8]) {
     for (byte, value) in out.iter_mut().zip(row).skip(done) {
         *byte = quotient(*value, scale) as u8;
     }
+}
+
+/// Divisors tried for the value of largest magnitude; −8 is the most negative integer, 7 the most positive.
+const DIVISORS: [f32; 7] = [-8.0, -7.75, -7.5, -7.25, -7.0, 7.0, 6.5];
+
+/// A row, every `group` columns with the scale, among those that divide their largest magnitude by 8 … 6.5, of either sign, with
+/// the least squared error: so −8 is used too. Two values a byte, the even column in the high half: `packed[row.len() / 2]`;
+/// scales in half precision, `[row.len() / group]`.
+pub fn grouped_int4(row: &[f32], group: usize, packed: &mut [u8], scales: &mut [[u8; 2]]) {
+    assert!(group.is_multiple_of(2) && row.len() == scales.len() * group, "grouped int4: not whole groups");
+    assert_eq!(row.len(), packed.len() * 2, "grouped int4: two values a byte");
+    widest(
+        #[inline(always)]
+        || {
+            let groups = row.chunks_exact(group).zip(packed.chunks_exact_mut(group / 2));
+            for ((values, packed), scale) in groups.zip(scales) {
+                *scale = group_int4(values, packed).to_le_bytes();
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn group_int4(values: &[f32], packed: &mut [u8]) -> f16 {
+    // Of two of one magnitude the first, which decides the sign of the scale.
+    let largest = values.iter().copied().fold(0.0f32, |a, b| if b.abs() > a.abs() { b } else { a });
+    let (mut best, mut least) = (f16::ZERO, f32::INFINITY);
+    for divisor in DIVISORS {
+        let candidate = f16::from_f32(largest / divisor);
+        let scale = candidate.to_f32();
+        let error = lanes::sum(values, |v| {
+            let rest = v - nearest(v, scale) * scale;
+            rest * rest
+        });
+        if error < least {
+            (best, least) = (candidate, error);
+        }
+    }
+    let scale = best.to_f32();
+    for (byte, [even, odd]) in packed.iter_mut().zip(values.as_chunks::<2>().0) {
+        *byte = (nearest(*even, scale) as i8 as u8) << 4 | (nearest(*odd, scale) as i8 as u8 & 15);
+    }
+    best
+}
+
+/// The integer that a value becomes; 0 where the scale is 0, as it is where all values are about that.
+#[inline(always)]
+fn nearest(value: f32, scale: f32) -> f32 {
+    if scale == 0.0 { 0.0 } else { (value / scale).round_ties_even().clamp(-8.0, 7.0) }
 }
 
 /// The reference: one value.

@@ -1,11 +1,11 @@
-//! Grouped INT4: every `group` neighbouring columns of a row share an f16 scale. The scale is the one among a few
-//! candidates (largest magnitude over 8 … 6.5, either sign) with the least squared error, so that −8 is used too.
+//! Grouped INT4: every `group` neighbouring columns of a row share an f16 scale.
 
 use super::FrozenWeight;
 use super::bytes::Bytes;
 use super::packed::Packed;
 use crate::weights::{ElementType, MappedPart, TensorBytes};
 use glm_kernels::cpu::frozen::{Matrix, Values};
+use glm_kernels::cpu::quantize;
 use half::f16;
 use rayon::prelude::*;
 
@@ -18,9 +18,6 @@ pub struct Group4 {
     /// Half precision, little-endian.
     scales: Bytes,
 }
-
-/// Divisors tried for the value of largest magnitude; −8 is the most negative integer, 7 the most positive.
-const DIVISORS: [f32; 7] = [-8.0, -7.75, -7.5, -7.25, -7.0, 7.0, 6.5];
 
 impl Group4 {
     /// Quantizes `[out, in]` floats.
@@ -48,10 +45,7 @@ impl Group4 {
                 return Err(format!("row {r} holds {bad}, so it cannot be quantized"));
             }
             let (scales, _) = scales.as_chunks_mut();
-            for ((values, packed), scale) in row.chunks_exact(group).zip(packed.chunks_exact_mut(group / 2)).zip(scales)
-            {
-                *scale = quantize_group(values, packed).to_le_bytes();
-            }
+            quantize::grouped_int4(&row, group, packed, scales);
             Ok(())
         })?;
         Ok(Self { inner, group, packed: Bytes::Held(packed), scales: Bytes::Held(scales) })
@@ -86,26 +80,6 @@ impl Group4 {
         }
         Ok(Self { inner, group, packed: Bytes::of(weight.data, file), scales: Bytes::of(scale.data, None) })
     }
-}
-
-fn quantized(value: f32, scale: f32) -> i8 {
-    if scale == 0.0 { 0 } else { (value / scale).round_ties_even().clamp(-8.0, 7.0) as i8 }
-}
-
-fn quantize_group(values: &[f32], packed: &mut [u8]) -> f16 {
-    let largest = values.iter().copied().fold(0.0f32, |a, b| if b.abs() > a.abs() { b } else { a });
-    let error = |scale: f16| -> f32 {
-        let scale = scale.to_f32();
-        values.iter().map(|v| (v - f32::from(quantized(*v, scale)) * scale).powi(2)).sum()
-    };
-    let candidates = DIVISORS.map(|divisor| f16::from_f32(largest / divisor));
-    let best = candidates.into_iter().min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(f16::ZERO);
-    let (pairs, _) = values.as_chunks::<2>();
-    for (byte, [even, odd]) in packed.iter_mut().zip(pairs) {
-        let scale = best.to_f32();
-        *byte = ((quantized(*even, scale) as u8) << 4) | (quantized(*odd, scale) as u8 & 15);
-    }
-    best
 }
 
 impl FrozenWeight for Group4 {

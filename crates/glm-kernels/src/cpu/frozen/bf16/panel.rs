@@ -1,14 +1,15 @@
 #![allow(unsafe_code)]
 //! The right matrix of a product: a few columns of it as pairs along the direction of the sum.
 
-use super::rows::{Bf16, F16, F32, Int4, Int4Group, Int8, Rows, int4_table};
+use super::rows::{Bf16, F16, F32, Int4, Int4Group, Int8, Rows, int4_table, join};
 use super::tile::LANES;
 use crate::cpu::frozen::{Along, Matrix, Values};
 use std::arch::x86_64::{
-    __m512i, _mm_loadu_si128, _mm512_add_epi8, _mm512_castsi128_si512, _mm512_inserti32x4, _mm512_loadu_si512,
+    __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm512_add_epi8, _mm512_and_si512, _mm512_castsi128_si512,
+    _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mul_ps,
     _mm512_permutex2var_epi8, _mm512_permutex2var_epi16, _mm512_permutexvar_epi16, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_shuffle_i32x4, _mm512_srlv_epi16, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_srlv_epi16, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::ops::Range;
 
@@ -54,13 +55,21 @@ pub(super) unsafe fn fill(matrix: &Matrix<'_>, along: Along, lanes: Range<usize>
             Values::Int4(v) => {
                 check(v.len() * 2);
                 match along {
-                    Along::Columns => int4_across_rows(Int4(v, width), lanes, sum, out),
+                    Along::Columns => int4_across_rows(Int4(v, width), lanes, sum, |_, _| None, out),
                     Along::Rows => down(Int4(v, width), lanes, sum, out),
                 }
             }
             Values::Int4Group { packed, scales, group } => {
                 check(packed.len() * 2);
-                both(Int4Group { packed: Int4(packed, width), scales, group }, along, lanes, sum, out);
+                let packed = Int4(packed, width);
+                match along {
+                    Along::Columns => {
+                        let factor = |row, col| scales[(row * width + col) / group];
+                        let factors = |row, col| Some(std::array::from_fn(|r| factor(row + r, col)));
+                        int4_across_rows(packed, lanes, sum, factors, out);
+                    }
+                    Along::Rows => down(Int4Group { packed, scales, group }, lanes, sum, out),
+                }
             }
         }
     }
@@ -185,12 +194,19 @@ unsafe fn down(rows: impl Rows, lanes: Range<usize>, sum: Range<usize>, out: &mu
     }
 }
 
-/// As [`across`] for INT4: a byte is a pair, so bytes are transposed before they are widened.
+/// As [`across`] for INT4: a byte is a pair, so bytes are transposed before they are widened. `factors` gives those of 32
+/// columns of 16 rows, by the first row and column, as halves.
 ///
 /// # Safety
 /// As [`both`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx512vbmi")]
-unsafe fn int4_across_rows(rows: Int4<'_>, lanes: Range<usize>, sum: Range<usize>, out: &mut [u32]) {
+unsafe fn int4_across_rows(
+    rows: Int4<'_>,
+    lanes: Range<usize>,
+    sum: Range<usize>,
+    factors: impl Fn(usize, usize) -> Option<[[u8; 2]; 16]>,
+    out: &mut [u32],
+) {
     /// Of two vectors of four rows of 16 bytes: the first or the last 8 bytes of each of the 8 rows.
     const EIGHTHS: [[u8; 64]; 2] = {
         let mut order = [[0u8; 64]; 2];
@@ -219,6 +235,7 @@ unsafe fn int4_across_rows(rows: Int4<'_>, lanes: Range<usize>, sum: Range<usize
         let eighths = EIGHTHS.map(|order| _mm512_loadu_si512(order.as_ptr().cast()));
         let firsts = _mm512_loadu_si512(FIRSTS.as_ptr().cast());
         let (table, one, shifts) = (int4_table(), _mm512_set1_epi8(1), _mm512_set1_epi32(4));
+        let interleaved = _mm512_loadu_si512(INTERLEAVED.as_ptr().cast());
         for half in 0..2 {
             for (block, col) in sum.clone().step_by(32).enumerate() {
                 let first = rows.0.as_ptr().add((lanes.start + half * 16) * stride + col / 2);
@@ -230,13 +247,19 @@ unsafe fn int4_across_rows(rows: Int4<'_>, lanes: Range<usize>, sum: Range<usize
                     _mm512_inserti32x4::<3>(x, row(r + 3))
                 };
                 let (a, b, c, d) = (four(0), four(4), four(8), four(12));
+                let factors = factors(lanes.start + half * 16, col);
+                let factors = factors.map(|halves| _mm512_cvtph_ps(_mm256_loadu_si256(halves.as_ptr().cast())));
                 let mut to = out.as_mut_ptr().add(block * 16 * LANES + half * 16);
                 for order in eighths {
                     let (x, y) = (_mm512_permutex2var_epi8(a, order, b), _mm512_permutex2var_epi8(c, order, d));
                     let mut byte = firsts;
                     for _ in 0..8 {
                         let pairs = _mm512_srlv_epi16(_mm512_permutex2var_epi8(x, byte, y), shifts);
-                        _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi16(pairs, table));
+                        let mut pairs = _mm512_permutexvar_epi16(pairs, table);
+                        if let Some(factors) = factors {
+                            pairs = times(pairs, factors, interleaved);
+                        }
+                        _mm512_storeu_si512(to.cast(), pairs);
                         byte = _mm512_add_epi8(byte, one);
                         to = to.add(LANES);
                     }
@@ -244,4 +267,31 @@ unsafe fn int4_across_rows(rows: Int4<'_>, lanes: Range<usize>, sum: Range<usize
             }
         }
     }
+}
+
+/// Place of every value when 16 values and 16 others become pairs.
+const INTERLEAVED: [u16; 32] = {
+    let mut order = [0u16; 32];
+    let mut i = 0;
+    while i < 16 {
+        order[2 * i] = i as u16;
+        order[2 * i + 1] = 16 + i as u16;
+        i += 1;
+    }
+    order
+};
+
+/// Pairs of bfloat16, both times the factor of their lane, rounded.
+///
+/// # Safety
+/// The machine has AVX-512 F, BW and BF16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn times(pairs: __m512i, factors: __m512, interleaved: __m512i) -> __m512i {
+    // bfloat16 is the upper half of a float.
+    let first = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs));
+    let second = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(0xffff_0000_u32 as i32)));
+    // SAFETY: the sets are enabled here.
+    let apart = unsafe { join(_mm512_mul_ps(first, factors), _mm512_mul_ps(second, factors)) };
+    _mm512_permutexvar_epi16(interleaved, apart)
 }

@@ -1,5 +1,9 @@
 #![allow(unsafe_code)]
-//! Products in f32: blocks of the matrix are unpacked to `f32`, and the `gemm` crate multiplies.
+//! Products in f32: blocks of the matrix are unpacked to `f32`, and the `gemm` crate multiplies, or, with few rows
+//! of activations, a loop that needs no block.
+
+#[cfg(target_arch = "x86_64")]
+mod few;
 
 use super::{Destination, Matrix, with_scratch};
 use crate::cpu::gemm::{View, gemm_raw};
@@ -7,6 +11,9 @@ use rayon::prelude::*;
 
 /// Values of a block that is unpacked at a time: small enough for the second-level cache.
 const BLOCK: usize = 128 * 1024;
+/// What a row of a block is longer than the matrix's: were it a power of two, as widths are, the values of a column would all
+/// lie in the same places of the caches, and turning the block would take as long as the product.
+const PADDING: usize = 16;
 /// Columns of one block of the input gradient.
 const COLUMNS: usize = 512;
 
@@ -16,29 +23,45 @@ fn row_blocks(rows: usize, cols: usize) -> usize {
 
 /// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right.
 pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    let (out, inner) = (matrix.rows, matrix.cols);
-    let tokens = x.len() / inner;
-    let step = row_blocks(out, inner);
-    let target = Destination(y.as_mut_ptr());
-    (0..out.div_ceil(step)).into_par_iter().for_each(|block| {
-        let rows = block * step..((block + 1) * step).min(out);
-        let width = rows.len();
-        with_scratch(width * inner, |panel| {
-            matrix.unpack(rows.clone(), 0..inner, panel);
-            // SAFETY: this task alone writes columns `rows` of `y`, which is [tokens, out] (asserted by the caller) and
-            // outlives the parallel loop; the views cover exactly their slices.
-            unsafe {
-                let (a, b) = (View::rows(x, inner), View::rows(panel, inner).t());
-                gemm_raw((tokens, width, inner), target.at(rows.start), out, false, a, b, 1.0);
-            }
-        });
-    });
+    let out = matrix.rows;
+    product(matrix, x, y);
     if let Some(scales) = matrix.row_scales {
         y.par_chunks_mut(out).for_each(|row| row.iter_mut().zip(scales).for_each(|(v, s)| *v *= s));
     }
     if let Some(bias) = bias {
         y.par_chunks_mut(out).for_each(|row| row.iter_mut().zip(bias).for_each(|(v, b)| *v += b));
     }
+}
+
+/// `y = x Wᵀ` without row scales.
+fn product(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if few::suits(matrix, x.len() / matrix.cols) {
+        return few::product(matrix, x, y);
+    }
+    many(matrix, x, y);
+}
+
+/// The same by the `gemm` crate.
+fn many(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
+    let (out, inner) = (matrix.rows, matrix.cols);
+    let (tokens, stride, step) = (x.len() / inner, inner + PADDING, row_blocks(out, inner));
+    let target = Destination(y.as_mut_ptr());
+    (0..out.div_ceil(step)).into_par_iter().for_each(|block| {
+        let rows = block * step..((block + 1) * step).min(out);
+        let width = rows.len();
+        with_scratch(width * stride, |panel| {
+            for (row, panel) in rows.clone().zip(panel.chunks_exact_mut(stride)) {
+                matrix.unpack(row..row + 1, 0..inner, &mut panel[..inner]);
+            }
+            // SAFETY: this task alone writes columns `rows` of `y`, which is [tokens, out] (asserted by the caller) and
+            // outlives the parallel loop; the views lie inside their slices.
+            unsafe {
+                let (a, b) = (View::rows(x, inner), View::new(panel, 1, stride));
+                gemm_raw((tokens, width, inner), target.at(rows.start), out, false, a, b, 1.0);
+            }
+        });
+    });
 }
 
 /// `dx[T, cols] = dy[T, rows] · W`, added to what stands there if `add`; the lengths are right.
