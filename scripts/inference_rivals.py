@@ -152,6 +152,7 @@ class Engine:
         self.name = line[len("ready") :].strip() or name
 
     def time(self, length, answer):
+        time.sleep(0.5)
         self.process.stdin.write(f"{length} {answer}\n")
         self.process.stdin.flush()
         read, answered = map(float, self.process.stdout.readline().split())

@@ -1,6 +1,7 @@
 //! `glmtune`: fine-tune, evaluate and chat with ChatGLM models.
 
-/// As those of the standard library, but nobody reading any more must not end a run with a panic.
+/// As those of the standard library, but a line for people that cannot be written must not end a run with a panic. What is the
+/// result of a verb goes through [`cmd::output::print`], which reports such errors.
 macro_rules! println {
     ($($line:tt)*) => {{
         use std::io::Write as _;
@@ -66,8 +67,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             let (settings, remarks) = config::resolve(&given, evaluate)?;
             show(&remarks);
             if dry_run {
-                writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&settings)?)?;
-                return Ok(());
+                return cmd::output::print(&serde_json::to_string_pretty(&settings)?);
             }
             settings.preflight()?;
             say(settings.summary());

@@ -27,6 +27,11 @@ fn flags_without_effect_are_named() {
             &["--temperature has no effect with --do_sample false", "--top_p has no effect", "--top_k has no effect"],
         ),
         ("--temperature 0.5 --top_p 0.5 --top_k 5", &[]),
+        ("--quantized_cache kept", &["--quantized_cache has no effect without --quantization_bit"]),
+        (
+            "--quantized_cache kept --output_layer_bit 8",
+            &["--quantized_cache has no effect without --quantization_bit"],
+        ),
         ("--base_dtype bf16 --quantization_bit 4", &["--base_dtype has no effect beside --quantization_bit"]),
         ("--base_dtype bf16", &[]),
         ("--quantization_bit 4", &[]),

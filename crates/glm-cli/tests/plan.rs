@@ -46,3 +46,39 @@ fn the_tokens_of_an_epoch_are_those_that_training_counts() {
     let scored = format!("{} scored", plan["lengths"]["supervised"]);
     assert!(said.contains(&scored), "{said}\nlacks {scored}");
 }
+
+/// What the run would take otherwise is the same however it was asked for.
+#[test]
+fn other_ways_of_keeping_activations_do_not_depend_on_the_one_asked_for() {
+    let world = World::new();
+    let otherwise = |policy: &str| {
+        let flags = format!("--pre_seq_len 8 --no_measure --gradient_checkpointing {policy}");
+        plan(&world, &flags)["alternatives"].clone()
+    };
+    let always = otherwise("always");
+    assert!(always.as_array().unwrap().len() >= 2, "{always}");
+    assert_eq!(always, otherwise("never"));
+    assert_eq!(always, otherwise("auto"));
+}
+
+/// What a verb prints is its result: nobody reading any more is no error, a full disk is one.
+#[test]
+fn results_that_cannot_be_printed_are_errors_and_closed_pipes_are_not() {
+    let world = World::new();
+    let score = "score predictions.jsonl";
+    std::fs::write(world.path("predictions.jsonl"), "{\"labels\": \"a b\", \"predict\": \"a b\"}\n").unwrap();
+    let plans = [format!("{RUN} --pre_seq_len 8 --no_measure"), format!("{RUN} --pre_seq_len 8 --no_measure --json")];
+    let [plan, json] = &plans;
+    let check = "data check train.json";
+    for words in [plan.as_str(), json, score, check] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = world.glmtune(words).stdout(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{words}");
+        // A device that is always full.
+        if let Ok(full) = std::fs::File::options().write(true).open("/dev/full") {
+            let output = world.glmtune(words).stdout(full).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{words}: {}", support::text(&output));
+        }
+    }
+}

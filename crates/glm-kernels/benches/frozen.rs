@@ -1,4 +1,5 @@
-//! Speed of products with frozen matrices: `cargo bench -p glm-kernels --bench frozen [-- decode|train [int4|int4/32|int8|bf16|f16|f32 …]]`.
+//! Speed of products with frozen matrices:
+//! `cargo bench -p glm-kernels --bench frozen [-- decode|train [int4|int4/32|int8|bf16|f16 …]]`.
 //!
 //! A few rows of activations, as in decoding: bytes of the matrix read in a second, beside what the machine can read.
 //! Many rows, as in training: operations in a second.

@@ -18,7 +18,7 @@ pub mod base;
 pub mod checkpoint;
 pub mod language;
 mod not_base;
-mod output;
+pub mod output;
 mod peaks;
 pub mod predict;
 pub mod progress;

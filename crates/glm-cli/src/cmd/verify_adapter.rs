@@ -1,6 +1,6 @@
 //! `glmtune verify-adapter`: what an adapter changes, on a few rows.
 
-use super::{adapter, base, threads};
+use super::{adapter, base, output, threads};
 use crate::config::adapter::AdapterConfig;
 use crate::config::tools::VerifySettings;
 use anyhow::{Context, bail};
@@ -23,7 +23,8 @@ pub fn run(settings: &VerifySettings) -> anyhow::Result<()> {
     let (rows, _) = eval_rows(&rows, &prepared.tokenizer, &settings.data)?;
     let loaded = prepared.load(true)?;
     let tuned = loaded.adapter.as_ref().context("--adapter: nothing was opened")?;
-    println!("{}", adapter::describe(tuned, &loaded.network, &format!("from {}", settings.adapter.path().display())));
+    let origin = format!("from {}", settings.adapter.path().display());
+    output::print(&adapter::describe(tuned, &loaded.network, &origin))?;
     let mut slots = AdapterSlots::default();
     let slot = adapter::add(&mut slots, Some(tuned))?;
     let generation = GenerationConfig {
@@ -41,11 +42,11 @@ pub fn run(settings: &VerifySettings) -> anyhow::Result<()> {
         let answers =
             engine.generate(&[request(None), request(slot)], &generation, &AtomicBool::new(false), &mut |_, _| {})?;
         let [before, after] = answers.as_slice() else { bail!("row {}: no answer", row.source + 1) };
-        println!("\nrow {}: {}", row.source + 1, row.query);
-        println!("  expected  {}", row.answer);
-        println!("  base      {}", text(&loaded.tokenizer, before.content()));
-        println!("  tuned     {}", text(&loaded.tokenizer, after.content()));
-        println!("  ‖Δ‖ of the logits behind the prompt: {:.2} % of their norm", 100.0 * moved);
+        output::print(&format!("\nrow {}: {}", row.source + 1, row.query))?;
+        output::print(&format!("  expected  {}", row.answer))?;
+        output::print(&format!("  base      {}", text(&loaded.tokenizer, before.content())))?;
+        output::print(&format!("  tuned     {}", text(&loaded.tokenizer, after.content())))?;
+        output::print(&format!("  ‖Δ‖ of the logits behind the prompt: {:.2} % of their norm", 100.0 * moved))?;
     }
     if largest == 0.0 {
         bail!(

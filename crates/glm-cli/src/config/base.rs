@@ -161,10 +161,11 @@ impl BaseConfig {
             remarks
                 .push(Remark::Note(format!("{dtype} has no effect beside {bits}, which decides how the base is held")));
         }
-        if let (QuantizedCache::Folder(_), None, None) = (&self.quantized_cache, self.quantization, self.output_layer) {
+        if let (QuantizedCache::Folder(_), None) = (&self.quantized_cache, self.quantization) {
             let place = given.place("quantized_cache");
-            remarks
-                .push(Remark::Note(format!("{place} has no effect without --quantization_bit: nothing is quantized")));
+            remarks.push(Remark::Note(format!(
+                "{place} has no effect without --quantization_bit: only quantized layers of the blocks are kept"
+            )));
         }
     }
 

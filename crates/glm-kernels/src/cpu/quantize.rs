@@ -33,9 +33,10 @@ pub fn int8(row: &[[u8; 2]], scale: f16, out: &mut [u8]) {
 /// Divisors tried for the value of largest magnitude; −8 is the most negative integer, 7 the most positive.
 const DIVISORS: [f32; 7] = [-8.0, -7.75, -7.5, -7.25, -7.0, 7.0, 6.5];
 
-/// A row, every `group` columns with the scale, among those that divide their largest magnitude by 8 … 6.5, of either sign, with
-/// the least squared error: so −8 is used too. Two values a byte, the even column in the high half: `packed[row.len() / 2]`;
-/// scales in half precision, `[row.len() / group]`.
+/// Quantizes a row, every `group` columns with a scale of their own: the value of largest magnitude divided by each of
+/// [`DIVISORS`], of which the scale with the least squared error is taken. Two values a byte, the even column in the high half:
+/// `packed[row.len() / 2]`; scales in half precision, `[row.len() / group]`. An eighth of every value is finite in half
+/// precision.
 pub fn grouped_int4(row: &[f32], group: usize, packed: &mut [u8], scales: &mut [[u8; 2]]) {
     assert!(group.is_multiple_of(2) && row.len() == scales.len() * group, "grouped int4: not whole groups");
     assert_eq!(row.len(), packed.len() * 2, "grouped int4: two values a byte");
@@ -194,6 +195,36 @@ mod tests {
     fn what_is_not_finite_is_seen() {
         for bad in [f16::NAN, f16::INFINITY, f16::NEG_INFINITY] {
             assert!(largest_magnitude(&[f16::ONE.to_le_bytes(), bad.to_le_bytes()]) >= 0x7c00);
+        }
+    }
+
+    proptest! {
+        /// Against errors in f64 of every scale.
+        #[test]
+        fn groups_have_the_scale_with_the_least_error(
+            values in proptest::collection::vec(-1.0f32..1.0, 64),
+            size in prop_oneof![Just(0.0f32), Just(1e-9), Just(1e-3), Just(1.0), Just(5e5)],
+            group in prop_oneof![Just(32usize), Just(64)],
+        ) {
+            let row: Vec<f32> = values.iter().map(|v| v * size).collect();
+            let (mut packed, mut scales) = (vec![0; 32], vec![[0; 2]; 64 / group]);
+            grouped_int4(&row, group, &mut packed, &mut scales);
+            let mut unpacked = vec![0.0; 64];
+            crate::cpu::unpack::int4(&packed, &mut unpacked);
+            for ((row, integers), scale) in row.chunks(group).zip(unpacked.chunks(group)).zip(&scales) {
+                let largest = row.iter().copied().fold(0.0f32, |a, b| if b.abs() > a.abs() { b } else { a });
+                let error = |scale: f16| -> f64 {
+                    let rest = |v: f32| f64::from(v) - f64::from(nearest(v, scale.to_f32())) * f64::from(scale.to_f32());
+                    row.iter().map(|v| rest(*v).powi(2)).sum()
+                };
+                let errors = DIVISORS.map(|divisor| error(f16::from_f32(largest / divisor)));
+                let least = errors.into_iter().fold(f64::MAX, f64::min);
+                let scale = f16::from_le_bytes(*scale);
+                prop_assert!(error(scale) <= least * (1.0 + 1e-5), "{scale}: {} and not {least}", error(scale));
+                for (integer, v) in integers.iter().zip(row) {
+                    prop_assert_eq!(*integer, nearest(*v, scale.to_f32()) + 0.0);
+                }
+            }
         }
     }
 }

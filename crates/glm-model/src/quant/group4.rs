@@ -41,7 +41,7 @@ impl Group4 {
             let row = tensor
                 .to_f32(r * inner..(r + 1) * inner)
                 .ok_or_else(|| format!("its elements are {}, expected floats", tensor.dtype))?;
-            if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
+            if let Some(bad) = row.iter().find(|v| !f16::from_f32(**v / 8.0).is_finite()) {
                 return Err(format!("row {r} holds {bad}, so it cannot be quantized"));
             }
             let (scales, _) = scales.as_chunks_mut();

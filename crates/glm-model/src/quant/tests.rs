@@ -73,6 +73,11 @@ fn what_cannot_be_quantized_is_said() {
     assert!(Scheme::Int8.freeze(&tensor, None).unwrap_err().contains("row 0"));
     assert!(Scheme::Int4.freeze(&odd, None).unwrap_err().contains("multiple of 2"));
     assert!(Scheme::Int4Group { group: 32 }.freeze(&tensor, None).unwrap_err().contains("group width 32"));
+    let mut large = [0.5; 32];
+    large[7] = 1e6;
+    let (bytes, shape) = self::tensor(&large, &[1, 32]);
+    let large = TensorBytes { dtype: ElementType::F32, shape, data: &bytes };
+    assert!(Scheme::Int4Group { group: 32 }.freeze(&large, None).unwrap_err().contains("row 0 holds 1000000"));
     let integers = TensorBytes { dtype: ElementType::I32, shape: vec![2, 2], data: &data };
     assert!(Scheme::Int8.freeze(&integers, None).unwrap_err().contains("i32"));
 }

@@ -199,6 +199,6 @@ fn the_results_of_the_quantizers_belong_to_the_number_of_the_format() {
     let found = SCHEMES.map(sum);
     assert_eq!(
         (identity::FORMAT, found),
-        ("1", [[3800708016, 1909508915], [803720432, 1465916896], [3966105806, 1318752274]])
+        ("2", [[3800708016, 1909508915], [803720432, 1465916896], [3966105806, 1318752274]])
     );
 }

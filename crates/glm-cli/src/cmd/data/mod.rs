@@ -2,8 +2,8 @@
 
 mod show;
 
-use super::base;
 use super::train::limited;
+use super::{base, output};
 use crate::config::tools::{DataCheckSettings, DataConvertSettings};
 use anyhow::{Context, bail};
 use glm_data::check::{CheckOptions, check_file, check_texts};
@@ -16,7 +16,7 @@ use std::io::Write;
 /// When no row of the file can be used, or the vocabulary of the base that is named cannot be read.
 pub fn check(settings: DataCheckSettings) -> anyhow::Result<()> {
     let options = CheckOptions { samples: settings.show, listed: settings.list, rows: settings.rows };
-    let mut out = std::io::stdout().lock();
+    let mut out = Vec::new();
     let usable = match &settings.base {
         Some(base) => {
             let report = check_file(&settings.file, &base::vocabulary(base)?, &settings.data, options)?;
@@ -39,6 +39,7 @@ pub fn check(settings: DataCheckSettings) -> anyhow::Result<()> {
             report.rows_used
         }
     };
+    output::print(&String::from_utf8_lossy(&out))?;
     if usable == 0 {
         bail!("{}: no row can be used for training", settings.file.display());
     }

@@ -4,9 +4,9 @@ mod show;
 mod time;
 mod work;
 
-use super::base;
 use super::threads;
 use super::train::training_rows;
+use super::{base, output};
 use crate::config::RunConfig;
 use anyhow::bail;
 use glm_train::memory::{self, Prediction, predict};
@@ -128,10 +128,5 @@ pub fn run(settings: RunConfig, json: bool, measure: bool) -> anyhow::Result<()>
         lengths,
         time,
     };
-    if json {
-        println!("{}", serde_json::to_string_pretty(&plan)?);
-    } else {
-        show::print(&plan);
-    }
-    Ok(())
+    if json { output::print(&serde_json::to_string_pretty(&plan)?) } else { output::print(&show::text(&plan)?) }
 }

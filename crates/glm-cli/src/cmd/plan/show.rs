@@ -1,25 +1,32 @@
 //! The plan for people.
 
 use super::Plan;
+use std::fmt::Write;
 
-/// Prints it.
-pub fn print(plan: &Plan) {
+/// Its text.
+///
+/// # Errors
+/// None: texts can always be written.
+pub fn text(plan: &Plan) -> Result<String, std::fmt::Error> {
+    let mut out = String::new();
     let m = &plan.memory;
-    println!("base      {}, linear layers: {}", plan.base, plan.scheme);
-    println!("trains    {}: {} values", plan.method, plan.trainable);
-    println!(
+    writeln!(out, "base      {}, linear layers: {}", plan.base, plan.scheme)?;
+    writeln!(out, "trains    {}: {} values", plan.method, plan.trainable)?;
+    writeln!(
+        out,
         "rows      {}: {} tokens an epoch, {} of them scored; longest {}, largest micro batch {}",
         plan.lengths.rows, plan.lengths.tokens, plan.lengths.supervised, plan.lengths.longest, plan.lengths.most_tokens
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "steps     {} in all, {} an epoch, {} micro batches",
         plan.total_steps, plan.steps_per_epoch, plan.micro_batches
-    );
+    )?;
     if let Some(form) = &plan.quantized_form {
         let there = if form.there { "kept in" } else { "to be written to" };
-        println!("quantized {} {there} {}", size(form.bytes), form.path);
+        writeln!(out, "quantized {} {there} {}", size(form.bytes), form.path)?;
     }
-    println!("\nmemory");
+    writeln!(out, "\nmemory")?;
     for (name, bytes) in [
         ("program", m.process),
         ("weights", m.weights),
@@ -29,34 +36,36 @@ pub fn print(plan: &Plan) {
         ("prefix rows", m.prefix),
         ("activations", m.activations.max(m.logits)),
     ] {
-        println!("  {name:<15} {:>10}", size(bytes));
+        writeln!(out, "  {name:<15} {:>10}", size(bytes))?;
     }
-    println!("  {:<15} {:>10}", "training", size(m.training()));
-    println!("  {:<15} {:>10}", "while loading", size(m.process + m.weights + m.loading));
+    writeln!(out, "  {:<15} {:>10}", "training", size(m.training()))?;
+    writeln!(out, "  {:<15} {:>10}", "while loading", size(m.process + m.weights + m.loading))?;
     let free = plan.free.map_or(String::new(), |free| {
         let verdict = if plan.peak > free { "does not fit" } else { "fits" };
         format!("  ({} free: {verdict})", size(free))
     });
-    println!("  {:<15} {:>10}{free}", "peak", size(plan.peak));
-    println!("  {:<15} {:>10}  (of an evaluation batch, when training is over)", "KV cache", size(plan.kv_cache));
-    println!("\npeak of the same run otherwise{:>24}{:>14}", "recomputing", "keeping all");
+    writeln!(out, "  {:<15} {:>10}{free}", "peak", size(plan.peak))?;
+    writeln!(out, "  {:<15} {:>10}  (of an evaluation batch, when training is over)", "KV cache", size(plan.kv_cache))?;
+    writeln!(out, "\npeak of the same run otherwise{:>24}{:>14}", "recomputing", "keeping all")?;
     for pair in plan.alternatives.chunks(2) {
         let [recomputed, kept] = pair else { continue };
-        println!("  {:<40} {:>12}{:>14}", recomputed.scheme, size(recomputed.peak), size(kept.peak));
+        writeln!(out, "  {:<40} {:>12}{:>14}", recomputed.scheme, size(recomputed.peak), size(kept.peak))?;
     }
     if plan.time.is_none() {
-        println!("\ntime      not measured");
+        writeln!(out, "\ntime      not measured")?;
     }
     if let Some(time) = &plan.time {
-        println!(
+        writeln!(
+            out,
             "\ntime      {} on this machine: {} a micro batch (measured on {} tokens through the first two layers), {} a step \
              for the optimizer",
             duration(time.run),
             brief(time.micro_batch),
             time.measured_tokens,
             brief(time.update)
-        );
+        )?;
     }
+    Ok(out)
 }
 
 fn size(bytes: u64) -> String {

@@ -1,6 +1,6 @@
 #![allow(unsafe_code)]
-//! Products of few rows of activations with AVX2 and FMA, as in decoding: every row of the matrix is read once, from front to
-//! back, and multiplied with all of them. Nothing is rounded but sums.
+//! Products of few rows of activations with AVX2 and FMA, as in decoding: every row of the matrix is read from memory once,
+//! from front to back, and multiplied with all of them. Neither weights nor activations are rounded.
 
 use crate::cpu::frozen::{Destination, Matrix, Values};
 use crate::cpu::isa::{Isa, isa};
@@ -132,7 +132,7 @@ impl Form for Int4 {
 }
 
 /// Whether [`product`] can and should be used.
-pub(super) fn suits(matrix: &Matrix<'_>, tokens: usize) -> bool {
+pub(in crate::cpu::frozen) fn suits(matrix: &Matrix<'_>, tokens: usize) -> bool {
     let machine = isa() > Isa::Scalar && is_x86_feature_detected!("f16c");
     let form = match matrix.values {
         Values::F32(_) | Values::F16(_) | Values::Bf16(_) | Values::Int8(_) => true,
@@ -144,7 +144,9 @@ pub(super) fn suits(matrix: &Matrix<'_>, tokens: usize) -> bool {
 
 /// `y = x Wᵀ` without row scales; the lengths are right and [`suits`] is true.
 pub(super) fn product(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
-    assert!(suits(matrix, x.len() / matrix.cols), "product of few rows: not for this machine or matrix");
+    let tokens = x.len() / matrix.cols;
+    assert!(suits(matrix, tokens), "product of few rows: not for this machine or matrix");
+    assert_eq!(y.len(), tokens * matrix.rows, "product of few rows: result is not [T, rows]");
     match matrix.values {
         Values::F32(v) => of_form::<F32>(matrix, v.as_flattened(), None, x, y),
         Values::F16(v) => of_form::<F16>(matrix, v.as_flattened(), None, x, y),
@@ -257,7 +259,9 @@ impl Task<'_> {
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn sums<F: Form, const T: usize, const R: usize>(&self, first: usize) -> [[f32; R]; T] {
         let (whole, rest) = (self.row_bytes / F::BYTES, self.row_bytes % F::BYTES);
-        debug_assert!((first + R) * self.row_bytes <= self.bytes.len() && self.x.len() >= whole * T);
+        debug_assert!(
+            (first + R) * self.row_bytes <= self.bytes.len() && self.x.len() >= self.row_bytes.div_ceil(F::BYTES) * T
+        );
         let factors = |step: usize| {
             self.factors.map(|(factors, of_row, steps)| {
                 std::array::from_fn(|r| _mm256_set1_ps(factors[(first + r) * of_row + step / steps]))

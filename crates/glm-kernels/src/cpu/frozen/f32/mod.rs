@@ -3,7 +3,7 @@
 //! of activations, a loop that needs no block.
 
 #[cfg(target_arch = "x86_64")]
-mod few;
+pub(super) mod few;
 
 use super::{Destination, Matrix, with_scratch};
 use crate::cpu::gemm::{View, gemm_raw};
@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 /// Values of a block that is unpacked at a time: small enough for the second-level cache.
 const BLOCK: usize = 128 * 1024;
-/// What a row of a block is longer than the matrix's: were it a power of two, as widths are, the values of a column would all
-/// lie in the same places of the caches, and turning the block would take as long as the product.
+/// Values added to each row of a block. Without them rows are often a power of two apart, so that all values of a column fall
+/// into the same places of the caches, and turning the block takes as long as the product.
 const PADDING: usize = 16;
 /// Columns of one block of the input gradient.
 const COLUMNS: usize = 512;
