@@ -315,6 +315,13 @@ impl Loader<'_> {
     fn block(&mut self, config: &GlmConfig, layer: usize) -> Result<Block> {
         let mut parts = Vec::with_capacity(4);
         let names = Names::of(config.variant);
+        // The disk reads the next block while this one is quantized.
+        let coming = if layer == 0 { 0..2 } else { layer + 1..layer + 2 };
+        for layer in coming.filter(|layer| !self.known && *layer < config.num_layers) {
+            for (module, _, _) in layout::linears(config) {
+                self.weights.fetch(&format!("{}.weight", names.block(layer, module)));
+            }
+        }
         let input_norm = self.norm(config, &names.block(layer, layout::INPUT_NORM))?;
         let post_norm = self.norm(config, &names.block(layer, layout::POST_NORM))?;
         for (module, _, bias) in layout::linears(config) {

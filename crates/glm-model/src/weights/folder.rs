@@ -119,6 +119,13 @@ impl WeightFolder {
         Some(MappedPart::new(&self.files[*file], entry.range.clone()))
     }
 
+    /// Says that a tensor is needed soon; nothing if there is none of that name.
+    pub fn fetch(&self, name: &str) {
+        if let Some((file, entry)) = self.tensors.get(name) {
+            self.files[*file].fetch(entry.range.clone());
+        }
+    }
+
     /// Says that a tensor was read and its pages need not stay resident.
     pub fn release(&self, name: &str) {
         if let Some((file, entry)) = self.tensors.get(name) {

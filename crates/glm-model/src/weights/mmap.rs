@@ -64,6 +64,15 @@ impl Mapped {
         &self.path
     }
 
+    /// Tells the system that these bytes are needed soon, so that it reads them while something else is done.
+    pub fn fetch(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        // Advice only: when the system refuses it, bytes are read when they are used.
+        drop(self.map.advise_range(memmap2::Advice::WillNeed, range.start, range.len()));
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+
     /// Tells the system that these bytes are not needed again soon, so that a file that was read once does not count
     /// as resident memory. Reading them later is still right.
     pub fn release(&self, range: Range<usize>) {
