@@ -152,6 +152,7 @@ class Engine:
         self.name = line[len("ready") :].strip() or name
 
     def time(self, length, answer):
+        # Threads of the engine before may still wait for one another in a loop.
         time.sleep(0.5)
         self.process.stdin.write(f"{length} {answer}\n")
         self.process.stdin.flush()
