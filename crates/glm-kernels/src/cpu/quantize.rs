@@ -33,8 +33,8 @@ pub fn int8(row: &[[u8; 2]], scale: f16, out: &mut [u8]) {
 /// Divisors tried for the value of largest magnitude; −8 is the most negative integer, 7 the most positive.
 const DIVISORS: [f32; 7] = [-8.0, -7.75, -7.5, -7.25, -7.0, 7.0, 6.5];
 
-/// Quantizes a row, every `group` columns with a scale of their own: the value of largest magnitude divided by each of
-/// [`DIVISORS`], of which the scale with the least squared error is taken. Two values a byte, the even column in the high half:
+/// Quantizes a row, every `group` columns with a scale of their own: the value of largest magnitude divided by each of some
+/// numbers (−8 … −7, 6.5, 7), of which the scale with the least squared error is taken. Two values a byte, the even column in the high half:
 /// `packed[row.len() / 2]`; scales in half precision, `[row.len() / group]`. An eighth of every value is finite in half
 /// precision.
 pub fn grouped_int4(row: &[f32], group: usize, packed: &mut [u8], scales: &mut [[u8; 2]]) {

@@ -2,7 +2,9 @@
 //! Most operations a second: multiplications with additions on values that never leave the registers, on every thread of
 //! the pool. A multiplication and an addition count as two.
 
-use crate::cpu::isa::{Isa, detected};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::isa::Isa;
+use crate::cpu::isa::detected;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
