@@ -43,7 +43,7 @@ impl Peaks {
         match compute {
             Compute::F32 => self.f32_flops,
             Compute::Int8 => self.int8_ops.unwrap_or(self.f32_flops),
-            Compute::Bf16 | Compute::Bf16Split => self.bf16_flops.unwrap_or(self.f32_flops),
+            Compute::Bf16 | Compute::Bf16Split | Compute::Bf16Int8Gradient => self.bf16_flops.unwrap_or(self.f32_flops),
         }
     }
 }

@@ -32,17 +32,19 @@ pub enum Compute {
     /// integers of quantized weights are exact, and so are sums of up to 512. At most 8 rows of activations are multiplied as
     /// in `Bf16`.
     Int8,
+    /// [`matmul`] as in `Bf16`, gradients as in `Int8`.
+    Bf16Int8Gradient,
 }
 
 impl Compute {
     /// The numbers for queries, keys and values of a network that computes in these: the softmax multiplies what queries and
     /// keys are off by, so that a tenth of the work would make half of the error. Beside products in 8 bits, bfloat16 adds
-    /// little to it, and takes half as long as the sum of two.
+    /// little to it, and takes half as long as the sum of two. Nothing multiplies what their gradient is off by.
     pub fn for_scores(self) -> Self {
         match self {
             Self::F32 => Self::F32,
             Self::Bf16 | Self::Bf16Split => Self::Bf16Split,
-            Self::Int8 => Self::Bf16,
+            Self::Int8 | Self::Bf16Int8Gradient => Self::Bf16Int8Gradient,
         }
     }
 
@@ -50,8 +52,8 @@ impl Compute {
     /// are large: 8 bits would make nearly all of them 0, and what is lost has one sign.
     pub fn for_probabilities(self) -> Self {
         match self {
-            Self::Int8 if Self::Bf16.available() => Self::Bf16,
-            Self::Int8 => Self::F32,
+            Self::Int8 | Self::Bf16Int8Gradient if Self::Bf16.available() => Self::Bf16,
+            Self::Int8 | Self::Bf16Int8Gradient => Self::F32,
             other => other,
         }
     }
@@ -66,11 +68,25 @@ impl Compute {
             #[cfg(not(target_arch = "x86_64"))]
             Self::Bf16 | Self::Bf16Split => false,
             Self::Int8 => int8::available(),
+            Self::Bf16Int8Gradient => Self::Bf16.available() && Self::Int8.available(),
         }
     }
 
-    fn for_tokens(self, tokens: usize) -> Self {
-        if self == Self::Int8 && tokens <= int8::MOST_EXACT { Self::Bf16 } else { self }
+    /// Numbers of [`matmul`] with so many rows of activations.
+    fn forward(self, tokens: usize) -> Self {
+        match self {
+            Self::Bf16Int8Gradient => Self::Bf16,
+            other => other.gradient(tokens),
+        }
+    }
+
+    /// Numbers of a gradient with so many rows.
+    fn gradient(self, tokens: usize) -> Self {
+        match self {
+            Self::Int8 | Self::Bf16Int8Gradient if tokens <= int8::MOST_EXACT => Self::Bf16,
+            Self::Int8 | Self::Bf16Int8Gradient => Self::Int8,
+            other => other,
+        }
     }
 }
 
@@ -81,7 +97,7 @@ pub fn matmul(matrix: &Matrix<'_>, compute: Compute, x: &[f32], bias: Option<&[f
     assert_eq!(x.len(), tokens * cols, "matmul: input is not [T, {cols}]");
     assert_eq!(y.len(), tokens * rows, "matmul: result is not [T, {rows}]");
     assert!(bias.is_none_or(|bias| bias.len() == rows), "matmul: bias is not [{rows}]");
-    let compute = compute.for_tokens(tokens);
+    let compute = compute.forward(tokens);
     match compute {
         Compute::Int8 => int8::matmul(matrix, x, bias, y),
         #[cfg(target_arch = "x86_64")]
@@ -109,7 +125,7 @@ fn gradient(matrix: &Matrix<'_>, compute: Compute, dy: &[f32], dx: &mut [f32], a
     let tokens = dy.len() / rows;
     assert_eq!(dy.len(), tokens * rows, "input gradient: dy is not [T, {rows}]");
     assert_eq!(dx.len(), tokens * cols, "input gradient: result is not [T, {cols}]");
-    let compute = compute.for_tokens(tokens);
+    let compute = compute.gradient(tokens);
     match compute {
         Compute::Int8 => int8::input_gradient(matrix, dy, dx, add),
         #[cfg(target_arch = "x86_64")]

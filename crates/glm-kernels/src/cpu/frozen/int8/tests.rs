@@ -114,3 +114,29 @@ fn values_that_are_no_numbers_show() {
         }
     }
 }
+
+/// Queries, keys and values: forward in bfloat16, gradients in 8 bits, and few rows in bfloat16 both ways.
+#[test]
+fn numbers_for_scores_round_gradients_to_8_bits_alone() {
+    use super::super::{Compute, input_gradient, matmul};
+    let (rows, cols) = (96, 160);
+    let forms = Forms::new(rows, cols);
+    for (tokens, of_gradient) in [(8, Compute::Bf16), (17, Compute::Int8)] {
+        let (x, dy) = (wave(tokens * cols, 0.5), wave(tokens * rows, 0.7));
+        for matrix in forms.all() {
+            let y = |compute| {
+                let mut y = vec![9.0; tokens * rows];
+                matmul(&matrix, compute, &x, None, &mut y);
+                bits(&y)
+            };
+            let dx = |compute| {
+                let mut dx = vec![9.0; tokens * cols];
+                input_gradient(&matrix, compute, &dy, &mut dx);
+                bits(&dx)
+            };
+            let scores = Compute::Int8.for_scores();
+            assert!(y(scores) == y(Compute::Bf16), "forward, {tokens} rows");
+            assert!(dx(scores) == dx(of_gradient), "gradient, {tokens} rows");
+        }
+    }
+}
