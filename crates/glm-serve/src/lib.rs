@@ -11,6 +11,7 @@ mod model;
 mod models;
 mod openai;
 mod page;
+mod runs;
 mod scheduler;
 
 pub use admin::adapters_in;
