@@ -7,7 +7,21 @@ mod support;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::Path;
-use support::{Room, encoded};
+use support::{Running, start};
+
+/// Status and JSON of an answer.
+fn get(server: &Running, route: &str, key: Option<&str>) -> (u16, Value) {
+    let key = key.map(|key| format!("Bearer {key}"));
+    let headers: Vec<(&str, &str)> = key.iter().map(|key| ("Authorization", key.as_str())).collect();
+    let reply = server.request("GET", route, &headers, "");
+    (reply.status, reply.json())
+}
+
+/// A part of a path as browsers encode it.
+fn encoded(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
 
 fn log_line(step: u64, loss: f64) -> String {
     format!(
@@ -48,22 +62,22 @@ fn running(run: &Path) -> File {
 
 #[test]
 fn runs_are_listed_and_shown() {
-    let room = Room::new(|config, folder| {
+    let room = start(|config, _, folder| {
         config.runs = Some(folder.join("runs"));
         config.keys = vec!["sk".into()];
     });
-    let runs = room.path("runs");
+    let runs = room.folder.path().join("runs");
     let lock = running(&runs.join("组 1/adgen&lora"));
-    assert_eq!(room.get("/api/runs", None).0, 401);
-    assert_eq!(room.get("/api/runs/x", None).0, 401);
-    let list = room.get("/api/runs", Some("sk"));
+    assert_eq!(get(&room, "/api/runs", None).0, 401);
+    assert_eq!(get(&room, "/api/runs/x", None).0, 401);
+    let list = get(&room, "/api/runs", Some("sk"));
     let updated = list.1["runs"][0]["updated"].clone();
     assert!(updated.as_u64().unwrap() > 1_700_000_000);
     let id = "组 1/adgen&lora";
     let line = json!({"id": id, "state": "running", "step": 40, "max_steps": 100, "loss": 1.0, "updated": updated});
     assert_eq!(list, (200, json!({"runs": [line], "error": null})));
     let route = format!("/api/runs/{}", encoded(id));
-    let (status, run) = room.get(&route, Some("sk"));
+    let (status, run) = get(&room, &route, Some("sk"));
     assert_eq!(status, 200, "{run}");
     let point = |step: u64, loss: f64| json!({"step": step, "loss": loss, "learning_rate": 0.02});
     let expected = json!({
@@ -81,31 +95,31 @@ fn runs_are_listed_and_shown() {
     assert_eq!(run, expected);
     // The slash as it is, and the process gone.
     drop(lock);
-    let run = room.get(&route.replace("%2F", "/"), Some("sk")).1;
+    let run = get(&room, &route.replace("%2F", "/"), Some("sk")).1;
     assert_eq!((&run["state"], &run["eta_seconds"]), (&json!("stopped"), &Value::Null));
 }
 
 #[test]
 fn no_path_of_a_request_reaches_the_files() {
-    let room = Room::new(|config, folder| config.runs = Some(folder.join("runs")));
-    write(room.path("secret/trainer_state.json"), r#"{"global_step": 7, "max_steps": 7}"#);
-    write(room.path("runs/a/trainer_state.json"), r#"{"global_step": 1, "max_steps": 2}"#);
-    write(room.path("runs/a/checkpoint-1/trainer_state.json"), r#"{"global_step": 1, "max_steps": 2}"#);
-    let outside = encoded(room.path("secret").to_str().unwrap());
+    let room = start(|config, _, folder| config.runs = Some(folder.join("runs")));
+    write(room.folder.path().join("secret/trainer_state.json"), r#"{"global_step": 7, "max_steps": 7}"#);
+    write(room.folder.path().join("runs/a/trainer_state.json"), r#"{"global_step": 1, "max_steps": 2}"#);
+    write(room.folder.path().join("runs/a/checkpoint-1/trainer_state.json"), r#"{"global_step": 1, "max_steps": 2}"#);
+    let outside = encoded(room.folder.path().join("secret").to_str().unwrap());
     for name in
         ["..%2Fsecret", "../secret", "a%2F..%2Fa", "a%2Fcheckpoint-1", "a/", "%2e%2e%2fsecret", "a%00", "%ff", "", "."]
     {
-        let (status, body) = room.get(&format!("/api/runs/{name}"), None);
+        let (status, body) = get(&room, &format!("/api/runs/{name}"), None);
         assert!(matches!(status, 400 | 404), "{name}: {status} {body}");
     }
-    assert_eq!(room.get(&format!("/api/runs/{outside}"), None).0, 404);
-    assert_eq!(room.get("/api/runs/a", None).0, 200);
+    assert_eq!(get(&room, &format!("/api/runs/{outside}"), None).0, 404);
+    assert_eq!(get(&room, "/api/runs/a", None).0, 200);
 }
 
 #[test]
 fn hostile_files_are_left_out() {
-    let room = Room::new(|config, folder| config.runs = Some(folder.join("runs")));
-    let runs = room.path("runs");
+    let room = start(|config, _, folder| config.runs = Some(folder.join("runs")));
+    let runs = room.folder.path().join("runs");
     let huge = File::create_new({
         fs::create_dir_all(runs.join("huge")).unwrap();
         runs.join("huge/trainer_state.json")
@@ -132,27 +146,27 @@ fn hostile_files_are_left_out() {
         }
         write(runs.join(format!("bad-{number}/checkpoint-99999999999999999999999/x")), "");
     }
-    let (status, list) = room.get("/api/runs", None);
+    let (status, list) = get(&room, "/api/runs", None);
     assert_eq!((status, list["runs"].as_array().unwrap().len()), (200, 8), "{list}");
     for line in list["runs"].as_array().unwrap() {
-        let (status, run) = room.get(&format!("/api/runs/{}", line["id"].as_str().unwrap()), None);
+        let (status, run) = get(&room, &format!("/api/runs/{}", line["id"].as_str().unwrap()), None);
         assert_eq!((status, &run["train"], &run["samples"]), (200, &json!([]), &json!([])), "{run}");
         assert_eq!(run["state"], "stopped");
     }
     // The folder is gone.
     fs::remove_dir_all(&runs).unwrap();
-    let (status, list) = room.get("/api/runs", None);
+    let (status, list) = get(&room, "/api/runs", None);
     assert!(status == 200 && list["error"].as_str().unwrap().contains("not found"), "{list}");
-    assert!(!list.to_string().contains(room.path("").to_str().unwrap()));
+    assert!(!list.to_string().contains(room.folder.path().join("").to_str().unwrap()));
 }
 
 #[test]
 fn without_a_folder_there_are_no_runs() {
-    let room = Room::new(|_, _| {});
-    let (status, list) = room.get("/api/runs", None);
+    let room = start(|_, _, _| {});
+    let (status, list) = get(&room, "/api/runs", None);
     assert!(
         status == 200 && list["runs"] == json!([]) && list["error"].as_str().unwrap().contains("--runs_dir"),
         "{list}"
     );
-    assert_eq!(room.get("/api/runs/a", None).0, 404);
+    assert_eq!(get(&room, "/api/runs/a", None).0, 404);
 }
