@@ -41,6 +41,7 @@ pub fn router(state: Shared) -> Router {
         let admin = Router::new()
             .route("/admin/adapters", get(admin::list).post(admin::load))
             .route("/admin/adapters/{name}", delete(admin::unload))
+            .route("/admin/adapters/{name}/rollback", post(admin::roll_back))
             .layer(from_fn_with_state(state.clone(), auth::admin));
         all = all.merge(admin);
     }

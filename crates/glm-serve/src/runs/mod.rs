@@ -5,14 +5,16 @@
 
 mod find;
 mod journal;
-mod read;
+pub(crate) mod read;
 mod run;
 mod shown;
 
 use crate::http::error::ApiError;
 use crate::http::state::Shared;
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+pub(crate) use run::checkpoint_step;
 use run::{Detail, Line};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -56,8 +58,13 @@ pub async fn list(State(state): State<Shared>) -> Result<Json<List>, ApiError> {
 ///
 /// # Errors
 /// When there is no such run.
-pub async fn one(State(state): State<Shared>, Path(id): Path<String>) -> Result<Json<Detail>, ApiError> {
+pub async fn one(
+    State(state): State<Shared>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Detail>, ApiError> {
     let none = || ApiError::not_found("there is no such run; GET /api/runs lists those that are there");
+    // What is no text is no run's name.
+    let Path(id) = id.map_err(|_| none())?;
     let folder: PathBuf = state.config.runs.clone().ok_or_else(none)?;
     let found = reading(move || {
         let runs = find::runs(&folder).unwrap_or_default();

@@ -187,13 +187,18 @@ fn checkpoints(run: &Path, journal: &Journal) -> Vec<Checkpoint> {
         .filter_map(|entry| {
             let entry = entry.ok().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))?;
             let name = entry.file_name();
-            let digits = name.to_str()?.strip_prefix("checkpoint-")?;
-            digits.parse().ok().filter(|step: &u64| step.to_string() == digits)
+            checkpoint_step(name.to_str()?)
         })
         .collect();
     steps.sort_unstable();
     let skipped = steps.len().saturating_sub(CHECKPOINTS);
     steps.drain(skipped..).map(|step| checkpoint(run, step, journal)).collect()
+}
+
+/// The step in the name of a checkpoint's folder.
+pub(crate) fn checkpoint_step(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("checkpoint-")?;
+    digits.parse().ok().filter(|step: &u64| step.to_string() == digits)
 }
 
 fn checkpoint(run: &Path, step: u64, journal: &Journal) -> Checkpoint {
