@@ -14,7 +14,7 @@ import { enterKey } from './session-key.js';
 const MOST_AUTOMATIC_RETRIES = 5;
 
 function statistics(answer) {
-  if (answer.seconds === null || answer.status === 'streaming') return null;
+  if (answer.seconds === null || answer.status === 'streaming' || (answer.status === 'error' && answer.content === '')) return null;
   const seconds = number(answer.seconds, 1);
   if (!answer.tokens) return t('answer.seconds', { seconds });
   return t('answer.stats', { tokens: number(answer.tokens), seconds, rate: number(answer.tokens / Math.max(answer.seconds, 0.001), 1) });

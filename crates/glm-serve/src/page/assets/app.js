@@ -1,5 +1,5 @@
 // Starts the page: greets the server, asks for the key when one is needed, and shows the view of the address.
-import { getJson } from './api.js';
+import { ApiError, getJson, hasKey } from './api.js';
 import { chatView } from './chat.js';
 import { compareView } from './compare.js';
 import { conversationEvents } from './conversations.js';
@@ -107,7 +107,7 @@ function waitAndRetry(error) {
   const count = h('p', { class: 'countdown', role: 'timer' });
   const retry = () => { clearInterval(clock); start(); };
   const card = errorCard(error, { retry, enterKey: askThenStart });
-  fill(main, h('div', { class: 'page-state' }, h('h1', {}, t('start.failed')), card.node, error.kind === 'key' ? null : count));
+  fill(main, h('div', { class: 'page-state' }, h('h1', {}, t(error.kind === 'key' ? 'key.title' : 'start.failed')), card.node, error.kind === 'key' ? null : count));
   if (error.kind === 'key') return;
   const tick = () => { count.textContent = t('start.again', { seconds: left }); };
   tick();
@@ -127,6 +127,7 @@ async function start() {
   fill(main, h('div', { class: 'page-state', role: 'status' }, h('span', { class: 'spinner', 'aria-hidden': 'true' }), h('p', {}, t('start.title'))));
   try {
     hello = await getJson('api/hello');
+    if (hello.needs_key && !hasKey()) throw new ApiError('key', '');
     await refreshInfo();
     shell();
   } catch (error) {

@@ -5,9 +5,11 @@ import { t } from './i18n.js';
 import { nearest, thinned, ticks } from './scale.js';
 
 const HEIGHT = 250;
-const EDGE = { left: 56, right: 14, top: 12, bottom: 30 };
+const EDGE = { left: 56, right: 22, top: 12, bottom: 30 };
 const MOST_TABLE_ROWS = 200;
 const PAGE_POINTS = 10;
+// A curve that begins within this share of its length is drawn from step 0.
+const FROM_ZERO = 0.1;
 
 function label(value) {
   return Math.abs(value) >= 1e4 && Number.isInteger(value / 100) ? `${number(value / 1000, 1)}k` : quantity(value);
@@ -37,26 +39,28 @@ export function chart({ title }) {
   let steps = [];
   let cursor = null;
   let width = 0;
+  let [x0, x1] = [0, 1];
   let scaleX = null;
   let scaleY = null;
   const hair = svg('g', { class: 'cursor' });
 
   function valuesAt(step) {
     return series.map(({ name, points, colour }) => {
-      const at = points.length === 0 ? -1 : nearest(points.map(([x]) => x), step);
-      return { name, colour, point: at >= 0 && points[at][0] === step ? points[at] : null };
+      // A curve without a point here shows its last one before: evaluations are rarer than losses.
+      return { name, colour, point: points.findLast(([x]) => x <= step) ?? null };
     });
   }
+  const earlier = (value, step) => (value?.point && value.point[0] !== step ? h('span', { class: 'legend-at' }, `(${t('chart.at', { step: number(value.point[0]) })})`) : null);
   function drawCursor() {
     const step = cursor === null ? steps.at(-1) : steps[cursor];
     const values = step === undefined ? [] : valuesAt(step);
     fill(legend,
       h('span', { class: 'legend-step' }, step === undefined ? null : t('chart.at', { step: number(step) })),
       series.map(({ name, colour }, index) => h('span', { class: 'legend-item' }, h('i', { class: `swatch ${colour}` }), name,
-        h('b', {}, values[index]?.point ? quantity(values[index].point[1]) : '–'))));
+        h('b', {}, values[index]?.point ? quantity(values[index].point[1]) : '–'), earlier(values[index], step))));
     fill(hair);
     if (step === undefined) return;
-    const text = values.filter(({ point }) => point).map(({ name, point }) => `${name} ${quantity(point[1])}`).join(', ');
+    const text = values.filter(({ point }) => point).map(({ name, point }) => `${name} ${quantity(point[1])}${point[0] === step ? '' : ` (${t('chart.at', { step: number(point[0]) })})`}`).join(', ');
     stage.setAttribute('aria-valuemin', steps[0]);
     stage.setAttribute('aria-valuemax', steps.at(-1));
     stage.setAttribute('aria-valuenow', step);
@@ -75,8 +79,9 @@ export function chart({ title }) {
     const low = heights.reduce((one, two) => Math.min(one, two), Infinity);
     const high = heights.reduce((one, two) => Math.max(one, two), -Infinity);
     const tickY = ticks(low, high, 5);
-    const tickX = ticks(steps[0], steps.at(-1), Math.max(2, Math.round(width / 110))).filter((x) => Number.isInteger(x) && x >= steps[0] && x <= steps.at(-1));
-    const [x0, x1] = steps.length === 1 ? [steps[0] - 1, steps[0] + 1] : [steps[0], steps.at(-1)];
+    [x0, x1] = steps.length === 1 ? [steps[0] - 1, steps[0] + 1] : [steps[0], steps.at(-1)];
+    if (x0 > 0 && x0 < x1 * FROM_ZERO) x0 = 0;
+    const tickX = ticks(x0, x1, Math.max(2, Math.round(width / 110))).filter((x) => Number.isInteger(x) && x >= x0 && x <= x1);
     const [y0, y1] = [tickY[0], tickY.at(-1)];
     scaleX = (x) => EDGE.left + (x - x0) / (x1 - x0) * (width - EDGE.left - EDGE.right);
     scaleY = (y) => HEIGHT - EDGE.bottom - (y - y0) / (y1 - y0) * (HEIGHT - EDGE.top - EDGE.bottom);
@@ -106,7 +111,7 @@ export function chart({ title }) {
     const x = event.clientX - drawing.getBoundingClientRect().left;
     const span = (width - EDGE.left - EDGE.right) || 1;
     const share = Math.min(1, Math.max(0, (x - EDGE.left) / span));
-    move(nearest(steps, steps[0] + share * (steps.at(-1) - steps[0])));
+    move(nearest(steps, x0 + share * (x1 - x0)));
   });
   stage.addEventListener('pointerleave', () => move(null));
   stage.addEventListener('blur', () => move(null));
