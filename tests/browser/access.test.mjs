@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
-import { ask, launch, needsFakes, openPage, REAL, settled } from './harness.mjs';
+import { ask, closeAll, launch, needsFakes, openPage, REAL, settled } from './harness.mjs';
 
 let browser;
 before(async () => { browser = await launch(); });
-after(() => browser.close());
+after(() => closeAll(browser));
 
 const NARROW = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
@@ -85,14 +85,14 @@ test('axe-core finds nothing in the dialogs', { skip: needsFakes }, async () => 
 test('the keyboard reaches everything in order, dialogs hold it and give it back', { skip: needsFakes }, async () => {
   const { page, finish } = await openPage(browser, { locale: 'en-GB' });
   await page.locator('.composer').waitFor();
-  await page.evaluate(() => document.activeElement.blur());
+  await page.locator('.skip').focus();
   const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent.trim());
-  const order = [];
-  for (let press = 0; press < 7; press += 1) {
+  const order = [await focused()];
+  for (let press = 0; press < 6; press += 1) {
     await page.keyboard.press('Tab');
     order.push(await focused());
   }
-  assert.deepEqual(order, ['Skip to content', 'Chat', 'Compare', 'Runs', '切换到中文', 'Theme: system', 'New conversation']);
+  assert.deepEqual(order, ['Skip to content', 'Chat', 'Compare', 'Runs', '中 · 切换到中文', 'Theme: system', 'New conversation']);
   await page.locator('.skip').focus();
   await page.keyboard.press('Enter');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'main');

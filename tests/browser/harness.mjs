@@ -12,6 +12,8 @@ const TIMEOUT_MS = REAL ? 60000 : 8000;
 /** Why a test that needs faked answers does not run. */
 export const needsFakes = REAL ? 'needs faked answers, and GLM_URL names a real server' : false;
 
+const mocks = new Set();
+
 /** Playwright's own Chromium, or the system's where that was not downloaded (or CHROMIUM names one). */
 export function launch() {
   const system = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => path && existsSync(path));
@@ -25,6 +27,7 @@ export function launch() {
  */
 export async function openPage(browser, { server = {}, hash = '', allowedErrors = [], ...context } = {}) {
   const mock = REAL ? null : await startMock(server);
+  if (mock) mocks.add(mock);
   const url = REAL ? `${REAL.replace(/\/$/, '')}/` : mock.url;
   const opened = await browser.newContext({ locale: 'zh-CN', viewport: { width: 1440, height: 900 }, colorScheme: 'light', ...context });
   opened.setDefaultTimeout(TIMEOUT_MS);
@@ -48,10 +51,17 @@ export async function openPage(browser, { server = {}, hash = '', allowedErrors 
       const broken = await page.evaluate(() => window.broken);
       await opened.close();
       await mock?.close();
+      mocks.delete(mock);
       assert.equal(broken, undefined, 'a planted script ran');
       assert.deepEqual(faults, []);
     },
   };
+}
+
+/** Close the browser and what a failed test left open. */
+export async function closeAll(browser) {
+  await browser.close();
+  for (const mock of mocks) await mock.close();
 }
 
 /** Type a question and send it by Enter. */

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { hostileName } from './fakes.mjs';
-import { ask, launch, needsFakes, openPage, settled } from './harness.mjs';
+import { ask, closeAll, launch, needsFakes, openPage, settled } from './harness.mjs';
 
 let browser;
 before(async () => { browser = await launch(); });
-after(() => browser.close());
+after(() => closeAll(browser));
 
 test('markup in an answer does not run, load or disturb the page', { skip: needsFakes }, async () => {
   const { page, finish } = await openPage(browser);

@@ -1,11 +1,11 @@
 // The compare and runs views.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, needsFakes, openPage, REAL, settled } from './harness.mjs';
+import { closeAll, launch, needsFakes, openPage, REAL, settled } from './harness.mjs';
 
 let browser;
 before(async () => { browser = await launch(); });
-after(() => browser.close());
+after(() => closeAll(browser));
 
 test('compare: one prompt, answered side by side by the base and adapters at once', async () => {
   const { page, mock, finish } = await openPage(browser, { hash: '#compare' });
@@ -67,11 +67,11 @@ test('runs: list, figures, curves read by keys, checkpoints with samples, config
   await page.keyboard.press('ArrowRight');
   assert.match(await chart.getAttribute('aria-valuetext'), /^第 20 步/);
   await page.getByText('以表格显示').first().click();
-  assert.ok(await page.locator('.chart-table tbody tr').count() > 100);
+  await page.locator('.chart-table tbody tr').nth(100).waitFor();
   const step = () => page.locator('.figure dd').first().textContent();
   const first = await step();
   await page.waitForFunction((before) => document.querySelector('.figure dd').textContent !== before, first, { timeout: 8000 });
-  assert.ok(await page.locator('.chart-table tbody tr').count() > 100, 'a refresh keeps the table open');
+  await page.locator('.chart-table tbody tr').nth(100).waitFor();
   await page.locator('.checkpoint[open] .sample').first().waitFor();
   assert.equal(await page.locator('.checkpoint[open] .sample').count(), 10);
   await page.getByRole('button', { name: '再显示 10 条' }).click();

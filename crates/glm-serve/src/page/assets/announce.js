@@ -1,5 +1,7 @@
 // What screen readers are told: whole sentences of a growing answer, not every re-drawing of it.
 
+import { t } from './i18n.js';
+
 const SENTENCE = /[^。！？!?\n]*?(?:[。！？!?\n]|\.(?=\s))+/gy;
 const KEPT_LINES = 30;
 
@@ -12,17 +14,32 @@ export function announce(text) {
   while (live.childElementCount > KEPT_LINES) live.firstElementChild.remove();
 }
 
-/** Reads the finished sentences of a text that grows: call it with the text so far, `end` at its end. What was there before `start` is not read. */
+/**
+ * Reads the finished sentences of Markdown that grows: call it with the text so far, `end` at its
+ * end. Marks are left out, and of a code block only that there is one. What was there before
+ * `start` is not read.
+ */
 export function sentenceReader(start = 0) {
   let read = start;
+  let code = false;
+  function say(sentence) {
+    const text = sentence.trim();
+    if (text.startsWith('```')) {
+      code = !code;
+      if (code) announce(t('code.block'));
+    } else if (!code) {
+      const words = text.replace(/^#+\s|^>\s|[*`|]+/g, '').trim();
+      if (/[\p{L}\p{N}]/u.test(words)) announce(words);
+    }
+  }
   return (text, end = false) => {
     SENTENCE.lastIndex = read;
     for (let match = SENTENCE.exec(text); match !== null; match = SENTENCE.exec(text)) {
       read = SENTENCE.lastIndex;
-      if (match[0].trim() !== '') announce(match[0].trim());
+      say(match[0]);
     }
-    const rest = text.slice(read).trim();
-    if (end && rest !== '') announce(rest);
-    if (end) read = text.length;
+    if (!end) return;
+    say(text.slice(read));
+    read = text.length;
   };
 }

@@ -32,8 +32,8 @@ function ending(answer) {
  * The view of an answer: `{ node, update, destroy }`. Call `update()` when the answer changed; drawing
  * is put off to the next frame. `retry(automatic)` asks again; `spoken` reads it to screen readers.
  */
-export function answerView(answer, { retry, regenerate = null, spoken = true, headed = true, retries = () => 0, level = 'h3' }) {
-  const title = h(level, { class: 'answer-title' }, h('span', { class: 'sr-only' }, t('answer.of', { model: answer.model })));
+export function answerView(answer, { retry, regenerate = null, spoken = true, headed = true, retries = () => 0 }) {
+  const title = h('h2', { class: 'answer-title' }, h('span', { class: 'sr-only' }, t('answer.of', { model: answer.model })));
   const text = h('div', { class: 'markdown' });
   const state = h('div', { class: 'answer-state' });
   const foot = h('div', { class: 'answer-foot' });

@@ -51,7 +51,7 @@ function themeButton() {
 function languageButton() {
   const other = language() === 'en' ? 'zh-CN' : 'en';
   return h('button', {
-    type: 'button', class: 'icon-button language', lang: other, 'aria-label': t('language.switch'), title: t('language.switch'),
+    type: 'button', class: 'icon-button language', lang: other, 'aria-label': `${t('language.other')} · ${t('language.switch')}`, title: t('language.switch'),
     onclick: () => {
       switchLanguage();
       shell();

@@ -58,6 +58,8 @@ export function chart({ title }) {
       h('span', { class: 'legend-step' }, step === undefined ? null : t('chart.at', { step: number(step) })),
       series.map(({ name, colour }, index) => h('span', { class: 'legend-item' }, h('i', { class: `swatch ${colour}` }), name,
         h('b', {}, values[index]?.point ? quantity(values[index].point[1]) : '–'), earlier(values[index], step))));
+    // The legend only grows: what is below it must not move under the pointer.
+    legend.style.minHeight = `${legend.offsetHeight}px`;
     fill(hair);
     if (step === undefined) return;
     const text = values.filter(({ point }) => point).map(({ name, point }) => `${name} ${quantity(point[1])}${point[0] === step ? '' : ` (${t('chart.at', { step: number(point[0]) })})`}`).join(', ');
@@ -135,6 +137,7 @@ export function chart({ title }) {
     const next = Math.floor(stage.clientWidth);
     if (next === width || next === 0) return;
     width = next;
+    legend.style.minHeight = '';
     draw();
   });
   watch.observe(stage);

@@ -8,7 +8,7 @@ import createPurify from './vendor/purify.js';
 const purify = createPurify(window);
 
 const CLEAN = {
-  ALLOWED_TAGS: ['p', 'br', 'hr', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'strong', 'em', 'del', 'code', 'pre', 'blockquote',
+  ALLOWED_TAGS: ['p', 'br', 'hr', 'h3', 'strong', 'em', 'del', 'code', 'pre', 'blockquote',
     'ul', 'ol', 'li', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'a'],
   ALLOWED_ATTR: ['href', 'start', 'align', 'class'],
   ALLOW_DATA_ATTR: false,
@@ -38,6 +38,8 @@ const marked = new Marked({
   renderer: {
     // HTML in an answer is shown as what it is; only a line break, common in table cells, is obeyed.
     html: ({ text }) => (/^<br\s*\/?>$/i.test(text.trim()) ? '<br>' : escape(text)),
+    // One level for all: whatever a model begins with, the page's outline stays in order. The class keeps the look.
+    heading({ tokens, depth }) { return `<h3 class="heading-${depth}">${this.parser.parseInline(tokens)}</h3>`; },
     image: ({ text }) => escape(t('image.dropped', { text })),
     checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
   },
@@ -50,8 +52,9 @@ purify.addHook('afterSanitizeAttributes', (node) => {
       node.setAttribute('rel', 'noopener noreferrer');
     }
   }
-  // Only the language of a code block may be a class.
-  if (node.hasAttribute?.('class') && !(node.nodeName === 'CODE' && /^language-[\w+#.-]{1,30}$/.test(node.className))) node.removeAttribute('class');
+  // Only the language of a code block and the depth of a heading may be a class.
+  const allowed = { CODE: /^language-[\w+#.-]{1,30}$/, H3: /^heading-[1-6]$/ }[node.nodeName];
+  if (node.hasAttribute?.('class') && !allowed?.test(node.className)) node.removeAttribute('class');
 });
 
 function finishCode(pre) {

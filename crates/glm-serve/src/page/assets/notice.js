@@ -47,7 +47,7 @@ export function errorCard(error, { retry, enterKey, automatic = false } = {}) {
   const says = error.message ? h('p', { class: 'says' }, t('error.says'), h('span', { class: 'quoted' }, error.message)) : null;
   const node = h('div', { class: `card error ${error.kind}`, role: 'alert' },
     icon(error.kind === 'key' ? 'key' : 'warning', 20),
-    h('div', {}, h('h3', {}, t(`error.${error.kind}`)), says, h('p', {}, t(`error.${error.kind}.do`))));
+    h('div', {}, h('p', { class: 'card-title' }, t(`error.${error.kind}`)), says, h('p', {}, t(`error.${error.kind}.do`))));
   const card = h('div', { class: 'card-box' }, node, actions.childElementCount > 0 ? actions : null);
   return { node: card, destroy };
 }

@@ -11,7 +11,7 @@ export function questionView(message, { resend }) {
   function show(focus = false) {
     const edit = h('button', { type: 'button', class: 'icon-button', 'aria-label': t('chat.edit'), title: t('chat.edit'), onclick: change }, icon('edit', 16));
     fill(node,
-      h('h3', { class: 'sr-only' }, t('chat.you')),
+      h('h2', { class: 'sr-only' }, t('chat.you')),
       h('div', { class: 'question-text' }, message.content),
       h('div', { class: 'question-actions' }, copyButton(() => message.content, t('chat.copy.question')), edit));
     if (focus) edit.focus();
