@@ -21,6 +21,17 @@ export function launch() {
   return chromium.launch({ headless: true, executablePath: process.env.CHROMIUM ?? (own ? undefined : system), args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 }
 
+/** For a real server: the key from GLM_KEY, and short answers, because a small model may never end by itself. */
+async function prepare(page, url) {
+  const key = process.env.GLM_KEY;
+  const info = await page.request.get(`${url}api/info`, { headers: key ? { authorization: `Bearer ${key}` } : {} });
+  const { base } = await info.json();
+  await page.addInitScript(([name, secret]) => {
+    if (secret) sessionStorage.setItem('glmtune.key', JSON.stringify(secret));
+    localStorage.setItem(name, JSON.stringify({ max_tokens: 24 }));
+  }, [`glmtune.sampling.${base.variant}`, key]);
+}
+
 /**
  * Open the page: `{ page, mock, url, finish }`. `finish()` checks that no request left the origin,
  * nothing broke the content security policy, no script failed and no planted script ran.
@@ -43,7 +54,7 @@ export async function openPage(browser, { server = {}, hash = '', allowedErrors 
     // The browser itself reports every answer that is not 200.
     if (!text.startsWith('Failed to load resource') && !allowedErrors.some((allowed) => text.includes(allowed))) faults.push(`console: ${text}`);
   });
-  if (REAL && process.env.GLM_KEY) await page.addInitScript((key) => sessionStorage.setItem('glmtune.key', JSON.stringify(key)), process.env.GLM_KEY);
+  if (REAL) await prepare(page, url);
   await page.goto(url + hash);
   return {
     page, mock, url,

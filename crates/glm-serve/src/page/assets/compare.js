@@ -99,6 +99,11 @@ export function compareView(main) {
     views.set(answer.id, view);
     return h('section', { class: `column ${answer.tuned ? 'tuned' : 'plain'}`, 'aria-label': answer.model }, columnHead(answer), view.node);
   }
+  function tries() {
+    const prompts = [2, 1, 4, 3].map((number) => t(`chat.try.${number}`));
+    return h('div', { class: 'tries' }, h('h2', {}, t('compare.try')),
+      h('ul', { class: 'examples' }, prompts.map((prompt) => h('li', {}, h('button', { type: 'button', onclick: () => { box.set(prompt); run(prompt); } }, prompt)))));
+  }
   function roundNode(round) {
     return h('section', { class: 'round', 'aria-label': t('compare.round', { prompt: round.prompt }) },
       h('div', { class: 'round-head' }, h('h2', { class: 'round-prompt' }, round.prompt),
@@ -113,7 +118,7 @@ export function compareView(main) {
     for (const view of views.values()) view.destroy();
     views.clear();
     const all = comparisons();
-    fill(results, all.length > 0 ? all.map(roundNode) : null);
+    fill(results, all.length > 0 ? all.map(roundNode) : tries());
     box.setBusy(isComparing());
   }
   function progress({ detail: { answer } }) {

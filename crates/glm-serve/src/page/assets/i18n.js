@@ -165,6 +165,7 @@ const STRINGS = {
   'compare.round': ['问题：{prompt}', 'Prompt: {prompt}'],
   'compare.again': ['再比一次', 'Run again'],
   'compare.remove': ['移除这次对比', 'Remove this comparison'],
+  'compare.try': ['试试这些问题', 'Try one of these'],
   'compare.results': ['对比结果', 'Results'],
 
   // Runs
@@ -183,6 +184,7 @@ const STRINGS = {
   'state.stopped': ['已停止', 'Stopped'],
   'run.progress': ['进度', 'Progress'],
   'run.step': ['步数', 'Step'],
+  'run.of': ['共 {most} 步 · {percent}%', 'of {most} · {percent}%'],
   'run.epoch': ['轮次', 'Epoch'],
   'run.loss': ['训练损失', 'Training loss'],
   'run.eval': ['验证损失', 'Evaluation loss'],

@@ -35,7 +35,7 @@ function figures(run) {
   const lowest = evaluations.reduce((best, point) => (best === null || point[1] < best[1] ? point : best), null);
   const losses = points(run.train, 'loss');
   return [
-    figure(t('run.step'), `${number(run.step)} / ${number(run.max_steps)}`, `${number(share(run) * 100, 0)}%`),
+    figure(t('run.step'), number(run.step), t('run.of', { most: number(run.max_steps), percent: number(share(run) * 100, 0) })),
     run.epoch === null || run.epoch === undefined ? null : figure(t('run.epoch'), number(run.epoch, 2)),
     figure(t('run.loss'), quantity(losses.at(-1)?.[1])),
     lowest === null ? null : figure(t('run.eval'), quantity(evaluations.at(-1)[1]), t('run.best', { loss: quantity(lowest[1]), step: number(lowest[0]) })),

@@ -42,7 +42,8 @@ export function runsView(main, id) {
   const problem = h('div', { class: 'remarks' });
   const stage = h('div', { class: 'run-stage' });
   const layout = h('div', { class: 'runs-layout' },
-    h('section', { class: 'run-list', 'aria-label': t('runs.list') }, h('h1', { class: 'list-title' }, t('runs.title')), problem, list),
+    h('h1', { class: 'sr-only' }, t('runs.title')),
+    h('section', { class: 'run-list', 'aria-label': t('runs.list') }, h('h2', { class: 'list-title' }, t('runs.title')), problem, list),
     stage);
   fill(main, layout);
   fill(stage, loading());
