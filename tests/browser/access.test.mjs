@@ -75,6 +75,21 @@ for (const colorScheme of ['light', 'dark']) {
   }
 }
 
+test('320 px, as at 400 % zoom on a small screen: nothing is cut off', { skip: needsFakes }, async () => {
+  const { page, url, finish } = await openPage(browser, { locale: 'en-GB', viewport: { width: 320, height: 640 } });
+  await ask(page, 'prime');
+  await settled(page);
+  await fits(page, 'chat');
+  const right = await page.getByRole('button', { name: 'Theme: system' }).evaluate((button) => button.getBoundingClientRect().right);
+  assert.ok(right <= 320, `the header ends at ${right} px`);
+  for (const view of ['compare', 'runs/adgen-ptuning']) {
+    await page.goto(`${url}#${view}`);
+    await page.locator('.choices, .figures').first().waitFor();
+    await fits(page, view);
+  }
+  await finish();
+});
+
 test('axe-core finds nothing in the dialogs', { skip: needsFakes }, async () => {
   const { page, finish } = await openPage(browser, { server: { key: 'k' } });
   await page.locator('dialog[open] input').first().waitFor();

@@ -125,6 +125,23 @@ test('an answer goes on while another conversation is shown', { skip: needsFakes
   await finish();
 });
 
+test('two tabs of the page see each other’s conversations and do not overwrite them', { skip: needsFakes }, async () => {
+  const { page, url, mock, finish } = await openPage(browser);
+  await ask(page, '第一问');
+  await settled(page);
+  const other = await page.context().newPage();
+  await other.goto(url);
+  await other.locator('.chat-item', { hasText: '第一问' }).click();
+  await ask(other, '第二问');
+  await other.waitForFunction(() => document.querySelectorAll('.answer').length === 2);
+  await settled(other);
+  await page.waitForFunction(() => document.querySelectorAll('.question').length === 2);
+  await ask(page, '[history]');
+  await answers(page).getByText('messages: 5').waitFor();
+  assert.equal(mock.asked.at(-1).messages[2].content, '第二问');
+  await finish();
+});
+
 test('an adapter trained on single questions gets no history, and the page says so', { skip: needsFakes }, async () => {
   const { page, mock, finish } = await openPage(browser);
   await ask(page, '第一问');

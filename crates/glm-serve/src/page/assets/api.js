@@ -19,12 +19,18 @@ export class ApiError extends Error {
 
 let key = load('key', null, 'session') ?? load('key', null);
 
-/** Use this key from now on; `remember` keeps it when the tab is closed. */
-export function setKey(value, remember) {
+/** Use this key from now on; it is stored by `keepKey` once the server has accepted it. Returns the one before. */
+export function useKey(value) {
+  const before = key;
   key = value;
+  return before;
+}
+
+/** Store the key in use for this tab, or with `remember` also for later visits. */
+export function keepKey(remember) {
   remove('key', 'session');
   remove('key');
-  if (value !== null) save('key', value, remember ? 'local' : 'session');
+  save('key', key, remember ? 'local' : 'session');
 }
 
 /** Whether a key is in use. */

@@ -138,6 +138,6 @@ async function start() {
 
 window.addEventListener('hashchange', () => { if (serverInfo()) show(true); });
 document.addEventListener('visibilitychange', () => { if (!document.hidden && serverInfo()) refreshIfOld(); });
-conversationEvents.addEventListener('full', () => toast(t('storage.full')));
+conversationEvents.addEventListener('full', () => toast(t('storage.full')), { once: true });
 followSystemTheme();
 start();

@@ -2,7 +2,7 @@
 import { answerLast, answeringEvents, isAnswering, stopAnswer } from './answering.js';
 import { chatList } from './chat-list.js';
 import { composer } from './composer.js';
-import { conversation as stored, create, keep } from './conversations.js';
+import { conversation as stored, conversationEvents, create, keep } from './conversations.js';
 import { confirm, openDrawer } from './dialogs.js';
 import { fill, h } from './dom.js';
 import { parameters } from './format.js';
@@ -125,7 +125,16 @@ export function chatView(main) {
     if (detail.answer.status !== 'streaming') list.mark(current.id);
   }
 
+  // Another tab may have gone on with this conversation.
+  function follow() {
+    const latest = stored(current.id);
+    if (latest === undefined || latest === current || isAnswering(current.id)) return;
+    current = latest;
+    redraw();
+  }
+
   answeringEvents.addEventListener('progress', progress);
+  conversationEvents.addEventListener('change', follow);
   fill(main, h('div', { class: 'chat-layout' },
     h('div', { class: 'chat-side' }, list.node),
     h('div', { class: 'chat-main' },
@@ -138,6 +147,7 @@ export function chatView(main) {
   return {
     destroy() {
       answeringEvents.removeEventListener('progress', progress);
+      conversationEvents.removeEventListener('change', follow);
       for (const part of [picker, messages, list, side]) part.destroy();
     },
   };

@@ -1,5 +1,5 @@
 // Modal dialogs on the platform's own <dialog>: it holds the focus, closes by Escape and gives the focus back.
-import { hasKey, sendable, setKey } from './api.js';
+import { keepKey, sendable, useKey } from './api.js';
 import { fill, h, uid } from './dom.js';
 import { t } from './i18n.js';
 import { icon } from './icons.js';
@@ -70,14 +70,18 @@ export function askKey(accepted) {
       const typed = input.value.trim();
       if (typed === '') return fail(t('key.empty'));
       if (!sendable(typed)) return fail(t('key.bad'));
-      setKey(typed, keep.checked);
+      const before = useKey(typed);
       submit.disabled = true;
       try {
         done = await accepted();
-        if (done) return dialog.close();
-        setKey(null, false);
+        if (done) {
+          keepKey(keep.checked);
+          return dialog.close();
+        }
+        useKey(before);
         return fail(t('key.wrong'));
       } catch (error) {
+        useKey(before);
         return fail(t(`error.${error.kind ?? 'server'}`));
       } finally {
         submit.disabled = false;
@@ -86,7 +90,7 @@ export function askKey(accepted) {
     dialog.append(form);
     dialog.addEventListener('close', () => {
       asking = null;
-      resolve(done && hasKey());
+      resolve(done);
     });
     openModal(dialog);
   });

@@ -187,6 +187,7 @@ const STRINGS = {
   'run.of': ['共 {most} 步 · {percent}%', 'of {most} · {percent}%'],
   'run.epoch': ['轮次', 'Epoch'],
   'run.loss': ['训练损失', 'Training loss'],
+  'run.loss.short': ['损失', 'loss'],
   'run.eval': ['验证损失', 'Evaluation loss'],
   'run.best': ['最低 {loss}，第 {step} 步', 'lowest {loss} at step {step}'],
   'run.lr': ['学习率', 'Learning rate'],

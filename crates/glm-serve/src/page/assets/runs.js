@@ -24,7 +24,7 @@ function item(run, current) {
     progressBar(run),
     h('span', { class: 'run-item-foot' },
       h('span', {}, `${number(run.step)} / ${number(run.max_steps)}`),
-      run.loss === null || run.loss === undefined ? null : h('span', {}, `loss ${quantity(run.loss)}`),
+      run.loss === null || run.loss === undefined ? null : h('span', {}, `${t('run.loss.short')} ${quantity(run.loss)}`),
       h('span', { class: 'run-time' }, Number.isFinite(run.updated) ? ago(run.updated) : null))));
 }
 
@@ -35,6 +35,7 @@ export function runsView(main, id) {
     return { go() {}, destroy() {} };
   }
   let current = id;
+  let shown = null;
   let detail = null;
   let detailPolling = null;
   let listed = null;
@@ -55,12 +56,12 @@ export function runsView(main, id) {
     return h('div', { class: 'page-state' }, errorCard(error, { retry: again, enterKey: async () => { if (await enterKey()) again(); } }).node);
   }
   function drawList(answer) {
-    const text = JSON.stringify([answer, current]);
+    const text = JSON.stringify([answer, shown]);
     if (listed?.text === text) return;
     const held = document.activeElement?.closest?.('.run-item')?.getAttribute('href');
     listed = { text, answer };
     fill(problem, answer.error ? remark('warning', t('runs.problem'), answer.error) : null);
-    fill(list, answer.runs.map((run) => item(run, current)));
+    fill(list, answer.runs.map((run) => item(run, shown)));
     if (held) [...list.querySelectorAll('.run-item')].find((link) => link.getAttribute('href') === held)?.focus();
   }
   function showDetail() {
@@ -70,11 +71,13 @@ export function runsView(main, id) {
     detail = null;
     const wide = matchMedia('(min-width: 900px)').matches;
     const first = listed?.answer.runs[0];
-    const shown = current ?? (wide ? first?.id : null) ?? null;
+    shown = current ?? (wide ? first?.id : null) ?? null;
+    if (listed !== null) drawList(listed.answer);
     if (shown === null) return fill(stage, h('p', { class: 'none' }, t('runs.pick')));
     fill(stage, loading());
+    const wanted = shown;
     detailPolling = poller(async (signal) => {
-      const run = await getJson(`api/runs/${encodeURIComponent(shown)}`, { signal });
+      const run = await getJson(`api/runs/${encodeURIComponent(wanted)}`, { signal });
       if (detail === null) {
         detail = runView(run);
         fill(stage, h('a', { class: 'button small back only-narrow', href: '#runs' }, icon('back', 16), t('runs.back')), stale, detail.node);
@@ -129,7 +132,6 @@ export function runsView(main, id) {
     go(next) {
       current = next;
       if (listed === null) return;
-      drawList(listed.answer);
       showDetail();
       stage.querySelector('h2')?.focus();
     },
