@@ -102,3 +102,68 @@ fn of_row(
     }
     Ok(losses)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::Models;
+    use glm_data::{IGNORE_INDEX, Positions, Tokenizer, Variant};
+    use glm_model::{LoadOptions, Network};
+    use glm_testkit::fixture;
+    use std::sync::Arc;
+
+    /// A row whose prompt is longer than a piece, and whose answer ends in the middle of one.
+    fn row(tokens: usize, positions: Positions, context: usize, vocabulary: usize) -> TrainRow {
+        let ids: Vec<u32> = (0..tokens).map(|i| ((i * i + 7 * i) % (vocabulary - 3)) as u32 + 3).collect();
+        let label = |i: usize| if i < context || i + 5 > tokens { IGNORE_INDEX } else { i64::from(ids[i]) };
+        TrainRow { labels: (0..tokens).map(label).collect(), ids, context_len: context, positions, source: 4 }
+    }
+
+    #[test]
+    fn pieces_give_the_loss_of_the_whole() {
+        for (base, variant, vocabulary) in [
+            ("glm2-tiny", Variant::ChatGlm2, "tiny-tokenizer/tokenizer.model"),
+            ("glm1-tiny", Variant::ChatGlm, "glm1-tokenizer/ice_text.model"),
+        ] {
+            let folder = fixture(&format!("{base}/model"));
+            let network = Network::load(&folder, LoadOptions::default(), &mut |_, _| {}).unwrap();
+            let tokenizer = Tokenizer::from_file(&fixture(vocabulary), variant).unwrap();
+            let models = Models::new(Arc::new(Model::new(network, tokenizer)), "base");
+            let model = models.model();
+            let positions = |context_len: usize| match variant {
+                Variant::ChatGlm => Positions::Block { context_len, mask_position: context_len - 1 },
+                _ => Positions::Linear,
+            };
+            let size = model.network.config().vocab_size;
+            let rows =
+                [row(150, positions(90), 91, size), row(20, positions(3), 4, size), row(64, positions(5), 6, size)];
+            for name in ["ptuning-noproj-checkpoint", "lora/adapter-all"] {
+                let answerer = models.replace("adapter", &fixture(&format!("{base}/{name}"))).unwrap();
+                let (mut sum, mut count) = (0.0, 0);
+                for row in &rows {
+                    let batch = Batch::pack([row], answerer.slot());
+                    let targets = batch.supervised();
+                    let read: Vec<u32> = targets.iter().map(|target| target.position).collect();
+                    let labels: Vec<u32> = targets.iter().map(|target| target.label).collect();
+                    let inputs = model.slots.inputs(&batch.segments).unwrap();
+                    let read = Tensor::new(read, &Device::Cpu).unwrap();
+                    let hidden = model.network.forward_at(&batch, &inputs, Some(&read)).unwrap();
+                    let losses = model.network.losses(&hidden, &labels).unwrap();
+                    sum += losses.iter().map(|loss| f64::from(*loss)).sum::<f64>();
+                    count += losses.len();
+                }
+                let mut passes = 0;
+                let mut rest = |_| {
+                    passes += 1;
+                    true
+                };
+                let found = mean(model, &answerer, &rows, &mut rest).unwrap();
+                let expected = sum / count as f64;
+                assert!((found - expected).abs() < 1e-5 * expected, "{base} {name}: {found}, expected {expected}");
+                assert!(passes >= 4, "{passes}");
+                assert!(matches!(mean(model, &answerer, &rows, &mut |_| false), Err(LossError::Stopped)));
+                assert!(matches!(mean(model, &answerer, &[], &mut |_| true), Err(LossError::NoTarget)));
+            }
+        }
+    }
+}

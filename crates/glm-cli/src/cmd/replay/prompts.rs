@@ -72,7 +72,7 @@ pub fn of(
             }
             (false, false) => None,
         };
-        let messages = asked.iter().map(|said| message(said)).collect();
+        let messages = asked.iter().map(message).collect();
         Some(Prompts {
             row: index + 1,
             cut: differs(&training, whole_training.get(&index)) || differs(&evaluation, whole_evaluation.get(&index)),
