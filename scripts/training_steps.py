@@ -23,7 +23,8 @@ def run(options, flags):
         rows = str(options.rows)
         command = [options.binary, "train", "--do_train", "--model_name_or_path", options.base]
         command += ["--train_file", options.train_file, "--max_train_samples", rows, "--gradient_accumulation_steps", rows]
-        command += ["--per_device_train_batch_size", "1", "--max_source_length", "64", "--max_target_length", "128"]
+        command += ["--per_device_train_batch_size", "1", "--max_source_length", str(options.source)]
+        command += ["--max_target_length", str(options.target)]
         command += ["--max_steps", str(options.steps), "--logging_steps", "1", "--output_dir", folder + "/run", *flags]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         times, said = [], ""
@@ -48,6 +49,8 @@ def main():
     parser.add_argument("--base", required=True)
     parser.add_argument("--train_file", required=True)
     parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--source", type=int, default=64, help="--max_source_length")
+    parser.add_argument("--target", type=int, default=128, help="--max_target_length")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(groups[0])

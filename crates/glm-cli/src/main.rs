@@ -30,6 +30,7 @@ use args::{Stop, Verb};
 use config::tools::{DataCheckSettings, DataConvertSettings, ExportSettings, VerifySettings};
 use config::{
     BenchSettings, ChatSettings, DemoBaseSettings, DemoSettings, DoctorSettings, PathSettings, RandomBaseSettings,
+    ServeSettings,
 };
 
 fn main() -> ExitCode {
@@ -108,6 +109,12 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             show(&remarks);
             settings.preflight()?;
             cmd::chat::run(settings)
+        }
+        Verb::Serve(given) => {
+            let (settings, remarks) = ServeSettings::resolve(&given, |name| std::env::var(name).ok())?;
+            show(&remarks);
+            settings.preflight()?;
+            cmd::serve::run(settings)
         }
         Verb::Score(path) => cmd::score::run(PathSettings { path }),
         Verb::Inspect(path) => cmd::inspect::run(PathSettings { path }),

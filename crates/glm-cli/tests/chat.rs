@@ -60,7 +60,7 @@ impl Room {
         question: &str,
         tokens: usize,
     ) -> String {
-        let mut slots = AdapterSlots::default();
+        let slots = AdapterSlots::default();
         let slot = prefix.map(|prefix| slots.add(prefix).unwrap());
         let config = GenerationConfig { do_sample: false, max_new_tokens: Some(tokens), ..Default::default() };
         let ids = prompt::prompt_ids(&self.tokenizer, question, history, None);

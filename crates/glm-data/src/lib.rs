@@ -24,7 +24,7 @@ pub use error::DataError;
 pub use fingerprint::fingerprint_file;
 pub use order::epoch_order;
 pub use position::Positions;
-pub use preprocess::{EvalRow, Lengths, PreprocessReport, eval_rows, train_rows};
+pub use preprocess::{EvalRow, Lengths, PreprocessReport, chat_ids, eval_rows, train_rows};
 pub use prompt::Turn;
 pub use reader::{Encoding, Json, Row, Rows, SkippedRow, read_rows};
 pub use rng::Rng;

@@ -38,13 +38,13 @@ fn seconds(network: &Network, len: usize, answer: usize) -> Result<(f64, f64), B
         }
         _ => Positions::Linear,
     };
-    let mut running = engine.start(&config)?;
-    running.admit(0, &Request { positions, ..Request::new(prompt(len), None, &config) })?;
+    let mut running = engine.start();
+    running.admit(0, &Request { positions, ..Request::new(prompt(len), None, &config) }, &config)?;
     let began = Instant::now();
-    running.step(&mut |_, _| {})?;
+    running.step(&mut |_| {})?;
     let read = began.elapsed().as_secs_f64();
     while !running.is_empty() {
-        running.step(&mut |_, _| {})?;
+        running.step(&mut |_| {})?;
     }
     Ok((read, began.elapsed().as_secs_f64() - read))
 }

@@ -17,6 +17,10 @@ pub struct GenerationConfig {
     pub top_p: f32,
     /// Above 1: makes tokens that the row already holds less likely.
     pub repetition_penalty: f32,
+    /// Taken from the logits of tokens that the answer holds already, whatever the prompt holds (OpenAI's API); without beams.
+    pub presence_penalty: f32,
+    /// Taken from the logit of a token once for every time that the answer holds it (OpenAI's API); without beams.
+    pub frequency_penalty: f32,
     /// Beams of beam search; 1: none. With `do_sample` tokens are drawn for them (transformers' beam sampling, in which
     /// several beams may hold the same tokens).
     pub num_beams: usize,
@@ -46,6 +50,8 @@ impl Default for GenerationConfig {
             top_k: 50,
             top_p: 0.7,
             repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
             num_beams: 1,
             num_return_sequences: 1,
             length_penalty: 1.0,

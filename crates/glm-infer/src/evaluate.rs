@@ -3,7 +3,7 @@
 use crate::engine::{Answer, Engine, Finish, Request};
 use crate::metric::{PairScore, Scorer, Summary};
 use crate::predictions::{Prediction, PredictionsWriter};
-use crate::{GenerationConfig, InferError, Result};
+use crate::{GenerationConfig, InferError, Result, decode};
 use glm_data::{EvalRow, Positions, Tokenizer};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -102,7 +102,8 @@ pub fn evaluate(
     };
     let mut waiting = rows.iter().zip(padded_lengths(rows)).zip(streams(rows)).enumerate();
     let engine = engine.clone().with_tokenizer(tokenizer);
-    let mut running = engine.start(config)?;
+    decode::check(config)?;
+    let mut running = engine.start();
     let (mut tokens, mut done) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
         while running.len() < options.batch_size.max(1) {
@@ -110,15 +111,15 @@ pub fn evaluate(
             let request = Request::in_batch(row.ids.clone(), options.slot, padded_len, config);
             let positions = Positions::of_padded(tokenizer, &row.ids)
                 .map_err(|source| InferError::Prompt { row: row.source + 1, source })?;
-            running.admit(index, &Request { positions, stream, source: row.source, ..request })?;
+            running.admit(index, &Request { positions, stream, source: row.source, ..request }, config)?;
         }
         if running.is_empty() {
             break;
         }
-        let answers = running.step(&mut |_, _| tokens += 1)?;
-        done += answers.len();
-        for (index, answer) in answers {
-            written.take(index, answer)?;
+        let ended = running.step(&mut |_| tokens += 1)?;
+        done += ended.len();
+        for ended in ended {
+            written.take(ended.index, ended.answer?)?;
         }
         progress(EvaluateProgress { done, rows: rows.len(), tokens, elapsed: began.elapsed() });
     }

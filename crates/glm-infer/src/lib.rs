@@ -9,6 +9,6 @@ pub mod metric;
 pub mod predictions;
 
 pub use config::GenerationConfig;
-pub use engine::{Answer, Engine, Finish, Request, Running, SpecialIds};
+pub use engine::{Answer, Ended, Engine, Finish, Load, Logprobs, Past, Request, Running, SpecialIds, Token};
 pub use error::{InferError, Result};
 pub use evaluate::{EvaluateOptions, EvaluateProgress, Evaluation, evaluate};

@@ -117,13 +117,14 @@ fn a_stopped_search_gives_its_best_beams() {
     special.eos.clear();
     let engine = Engine::new(&network, &slots, special);
     let whole = generate(&engine, &requests, &config);
-    let mut running = engine.start(&config).unwrap();
-    requests.iter().enumerate().for_each(|(i, request)| running.admit(i, request).unwrap());
+    let mut running = engine.start();
+    requests.iter().enumerate().for_each(|(i, request)| running.admit(i, request, &config).unwrap());
     for _ in 0..4 {
-        assert!(running.step(&mut |_, _| panic!("nothing is certain yet")).unwrap().is_empty());
+        assert!(running.step(&mut |_| panic!("nothing is certain yet")).unwrap().is_empty());
     }
     let short = generate(&engine, &requests_of(&requests, 4), &config);
-    for (i, answer) in running.cancel() {
+    for ended in running.cancel() {
+        let (i, answer) = (ended.index, ended.answer.unwrap());
         assert_eq!(answer.finish, Finish::Stopped);
         let (stopped, four): (Vec<_>, Vec<_>) = (all(&answer).collect(), all(&short[i]).collect());
         assert_eq!(stopped.len(), 3);

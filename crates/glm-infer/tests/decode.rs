@@ -77,12 +77,12 @@ fn the_steps_run_in_the_official_order() {
         top_p: 0.9,
         ..GenerationConfig::default()
     };
-    let found = distribution(&row, &[3, 3], &config).expect("a distribution");
+    let found = distribution(&row, &[3, 3], 0, &config).expect("a distribution");
     assert_distribution(&found, &[(2, 0.2), (3, 0.8)]);
     // Top-k 2 leaves 16 of 80, which top-p 0.77 drops, being at most 0.23. Had top-p come first, token 2 would have stayed:
     // the cumulative share up to it is 21 of 85 there.
     let found =
-        distribution(&row, &[3], &GenerationConfig { top_k: 2, top_p: 0.77, ..config }).expect("a distribution");
+        distribution(&row, &[3], 0, &GenerationConfig { top_k: 2, top_p: 0.77, ..config }).expect("a distribution");
     assert_distribution(&found, &[(3, 1.0)]);
 }
 
@@ -132,18 +132,18 @@ fn logits_that_are_not_finite_are_refused_by_place() {
         assert!(message.ends_with(&format!("the first is {value} at token 1")), "{message}");
     }
     let huge = [f32::MAX, 1.0];
-    let stage = |config: &GenerationConfig| match distribution(&huge, &[0], config) {
+    let stage = |config: &GenerationConfig| match distribution(&huge, &[0], 0, config) {
         Err(DecodeError::NotFinite { stage, token: 0, .. }) => stage,
         other => panic!("expected a refusal, found {other:?}"),
     };
     assert_eq!(stage(&GenerationConfig { temperature: 0.5, ..config() }), Stage::Temperature);
     assert_eq!(stage(&GenerationConfig { repetition_penalty: 0.5, ..config() }), Stage::RepetitionPenalty);
-    assert_eq!(distribution(&[], &[], &config()), Err(DecodeError::NoLogits));
+    assert_eq!(distribution(&[], &[], 0, &config()), Err(DecodeError::NoLogits));
 }
 
 #[test]
 fn settings_without_a_distribution_are_refused_by_name() {
-    let named = |config: GenerationConfig| match (check(&config), distribution(&[0.0], &[], &config)) {
+    let named = |config: GenerationConfig| match (check(&config), distribution(&[0.0], &[], 0, &config)) {
         (Err(DecodeError::Setting { name, .. }), Err(DecodeError::Setting { name: again, .. })) if name == again => {
             name
         }

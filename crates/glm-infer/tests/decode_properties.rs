@@ -30,7 +30,7 @@ proptest! {
     #[test]
     fn masses_sum_to_one(row in coarse_row(), config in settings(), context in prop::collection::vec(any::<prop::sample::Index>(), 0..9)) {
         let context: Vec<u32> = context.iter().map(|index| index.index(row.len()) as u32).collect();
-        let found = distribution(&row, &context, &config).expect("finite logits");
+        let found = distribution(&row, &context, 0, &config).expect("finite logits");
         prop_assert!(!found.is_empty());
         prop_assert!(found.iter().all(|(id, p)| *p >= 0.0 && (*id as usize) < row.len()));
         prop_assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0));
@@ -70,8 +70,8 @@ proptest! {
     }), config in settings()) {
         let config = GenerationConfig { repetition_penalty: 1.0, ..config };
         let permuted: Vec<f32> = order.iter().map(|&from| row[from]).collect();
-        let plain = distribution(&row, &[], &config).expect("finite logits");
-        let mut found: Vec<(u32, f32)> = distribution(&permuted, &[], &config)
+        let plain = distribution(&row, &[], 0, &config).expect("finite logits");
+        let mut found: Vec<(u32, f32)> = distribution(&permuted, &[], 0, &config)
             .expect("finite logits")
             .into_iter()
             .map(|(id, p)| (order[id as usize] as u32, p))
@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn a_draw_is_always_a_possible_token(row in coarse_row(), config in settings(), bits in any::<u64>()) {
-        let possible = distribution(&row, &[], &config).expect("finite logits");
+        let possible = distribution(&row, &[], 0, &config).expect("finite logits");
         let id = sample(&possible, &mut || bits).expect("something is possible");
         prop_assert!(possible.iter().any(|(other, p)| *other == id && *p > 0.0));
     }

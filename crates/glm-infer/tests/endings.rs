@@ -97,11 +97,14 @@ fn stop_strings_need_a_vocabulary_and_a_text() {
     let prefixes = AdapterSlots::default();
     let engine = Engine::new(&room.network, &prefixes, SpecialIds::of(&room.tokenizer));
     let config = GenerationConfig { stop: vec!["。".into()], ..greedy(4) };
-    assert!(matches!(engine.start(&config), Err(InferError::NoTokenizer)));
+    let admit = |engine: &Engine<'_>, config: &GenerationConfig| {
+        engine.start().admit(0, &Request::new(vec![3, 4, 5], None, config), config)
+    };
+    assert!(matches!(admit(&engine, &config), Err(InferError::NoTokenizer)));
     let engine = engine.with_tokenizer(&room.tokenizer);
-    assert!(engine.start(&config).is_ok());
+    assert!(admit(&engine, &config).is_ok());
     let empty = GenerationConfig { stop: vec![String::new()], ..config };
-    assert!(matches!(engine.start(&empty), Err(InferError::Settings(_))));
+    assert!(matches!(admit(&engine, &empty), Err(InferError::Settings(_))));
 }
 
 #[test]

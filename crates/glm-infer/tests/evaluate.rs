@@ -144,7 +144,7 @@ fn a_stopped_evaluation_keeps_what_is_complete() {
 #[test]
 fn numbers_that_are_not_finite_name_the_row_of_the_file() {
     let room = room();
-    let mut prefixes = AdapterSlots::default();
+    let prefixes = AdapterSlots::default();
     let config = PrefixConfig::new(room.network.config(), 1, false);
     let slot = prefixes.add(&PrefixEncoder::from_values(config, |_, n| vec![f32::INFINITY; n]).unwrap()).unwrap();
     let engine = Engine::new(&room.network, &prefixes, SpecialIds::of(&room.tokenizer));

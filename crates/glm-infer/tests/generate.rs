@@ -118,7 +118,7 @@ fn answers_end_by_length_and_by_the_stop_flag() {
 #[test]
 fn what_cannot_be_answered_is_refused_by_row() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let mut prefixes = AdapterSlots::default();
+    let prefixes = AdapterSlots::default();
     let broken = glm_model::adapter::PrefixConfig::new(network.config(), 2, false);
     let slot = prefixes
         .add(&glm_model::adapter::PrefixEncoder::from_values(broken, |_, n| vec![f32::NAN; n]).unwrap())

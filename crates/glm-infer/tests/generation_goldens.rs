@@ -43,7 +43,7 @@ fn check_distributions(network: &Network, entries: &Value) {
         batch.push(&prompt, 0, positions(network, &prompt), None, 0);
         let hidden = network.forward(&batch, &AdapterInputs::default()).unwrap();
         let logits = floats(&network.logits(&hidden.narrow(0, prompt.len() - 1, 1).unwrap()).unwrap());
-        let found = distribution(&logits, &prompt, &config).unwrap();
+        let found = distribution(&logits, &prompt, 0, &config).unwrap();
         let expected = entry["probs"].as_array().unwrap();
         assert_eq!(found.len(), expected.len(), "{}", entry["settings"]);
         for ((id, probability), expected) in found.iter().zip(expected) {
@@ -60,7 +60,7 @@ fn check_prefixes(network: &Network, base: &str, general: &Value) {
     assert!(!files.is_empty(), "{base} has no prefix");
     for file in files {
         let (golden, meta) = (Golden::open(&format!("{file}.safetensors")), json(&format!("{file}.json")));
-        let mut slots = AdapterSlots::default();
+        let slots = AdapterSlots::default();
         let slot = Some(slots.add(&encoder(network, &meta, &golden)).unwrap());
         check_greedy(network, &slots, slot, &meta["generation"], general);
         check_beams(network, &slots, slot, &meta["generation"], general);
@@ -81,7 +81,7 @@ fn check_lora(network: &Network, base: &str, general: &Value) {
         }
         let adapter = open(&fixture(&format!("{base}/lora/adapter-{kind}"))).unwrap().load(network.config()).unwrap();
         let LoadedAdapter::Lora(adapter) = adapter else { panic!("{kind} is no LoRA") };
-        let mut slots = AdapterSlots::default();
+        let slots = AdapterSlots::default();
         let slot = Some(slots.add_lora(&adapter));
         check_greedy(network, &slots, slot, &meta["generation"], general);
         check_beams(network, &slots, slot, &meta["generation"], general);

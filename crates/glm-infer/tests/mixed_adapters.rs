@@ -16,7 +16,7 @@ fn rows_of_every_adapter_answer_as_alone() {
         let network = network(&format!("{base}/model"), AS_STORED);
         let meta = json(&format!("{base}/generate.json"));
         let id = |key: &str| meta[key].as_u64().unwrap() as u32;
-        let mut slots = AdapterSlots::default();
+        let slots = AdapterSlots::default();
         let mut used = vec![None];
         for adapter in ["ptuning-noproj-checkpoint", "lora/adapter-all", "ptuning-proj-checkpoint", "lora/adapter-qkv"]
         {
@@ -39,16 +39,16 @@ fn rows_of_every_adapter_answer_as_alone() {
         assert_eq!(generate(&engine, &all, &config), alone, "{base} together");
 
         // A row comes in at every step, so that the adapters in use change all the time.
-        let mut running = engine.start(&config).unwrap();
+        let mut running = engine.start();
         let (mut waiting, mut answers) = (all.iter().enumerate().rev(), vec![None; all.len()]);
         loop {
             match waiting.next() {
-                Some((index, request)) => running.admit(index, request).unwrap(),
+                Some((index, request)) => running.admit(index, request, &config).unwrap(),
                 None if running.is_empty() => break,
                 None => {}
             }
-            for (index, answer) in running.step(&mut |_, _| {}).unwrap() {
-                answers[index] = Some(answer);
+            for ended in running.step(&mut |_| {}).unwrap() {
+                answers[ended.index] = Some(ended.answer.unwrap());
             }
         }
         assert_eq!(answers.into_iter().flatten().collect::<Vec<_>>(), alone, "{base} one after another");

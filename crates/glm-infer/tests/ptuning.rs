@@ -25,7 +25,7 @@ fn logits_and_decoding_steps_with_a_prefix() {
     let network = network("glm2-tiny/model", AS_STORED);
     for kind in KINDS {
         let (golden, meta) = golden(kind);
-        let mut prefixes = AdapterSlots::default();
+        let prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&encoder(&network, &meta, &golden)).unwrap());
         for case in ["eval", "eval_single"] {
             let error = logits_error(&network, &prefixes, slot, &golden, case);
@@ -67,7 +67,7 @@ fn the_official_checkpoints_are_found_out_and_answer() {
         let file = PrefixFile::open(&fixture(&format!("glm2-tiny/ptuning-{kind}-checkpoint"))).unwrap();
         assert_eq!(file.pre_seq_len() as u64, meta["pre_seq_len"].as_u64().unwrap());
         assert_eq!(file.prefix_projection(), meta["prefix_projection"].as_bool().unwrap());
-        let mut prefixes = AdapterSlots::default();
+        let prefixes = AdapterSlots::default();
         let slot = Some(prefixes.add(&file.load(network.config(), None, None).unwrap()).unwrap());
         let rows = id_rows(&meta["generation"]["batch"]["input_ids"]);
         let engine = Engine::new(&network, &prefixes, SpecialIds { eos: vec![2], pad: 0 });
@@ -83,7 +83,7 @@ fn the_official_checkpoints_are_found_out_and_answer() {
 #[test]
 fn a_mixed_batch_answers_as_each_row_alone() {
     let network = network("glm2-tiny/model", AS_STORED);
-    let mut prefixes = AdapterSlots::default();
+    let prefixes = AdapterSlots::default();
     let mut rows = Vec::new();
     let mut slots = vec![None];
     for kind in KINDS {
@@ -108,17 +108,21 @@ fn a_mixed_batch_answers_as_each_row_alone() {
     assert!(same_prompt[0] != same_prompt[1] && same_prompt[1] != same_prompt[2] && same_prompt[0] != same_prompt[2]);
 
     // Rows may also join while others are in progress.
-    let mut running = engine.start(&config).unwrap();
+    let mut running = engine.start();
     let mut late = vec![None; mixed.len()];
     let mut waiting = mixed.iter().enumerate();
     loop {
         if let Some((index, request)) = waiting.next() {
-            running.admit(index, request).unwrap();
+            running.admit(index, request, &config).unwrap();
         }
         if running.is_empty() {
             break;
         }
-        running.step(&mut |_, _| {}).unwrap().into_iter().for_each(|(index, answer)| late[index] = Some(answer));
+        running
+            .step(&mut |_| {})
+            .unwrap()
+            .into_iter()
+            .for_each(|ended| late[ended.index] = Some(ended.answer.unwrap()));
     }
     assert_eq!(late.into_iter().flatten().collect::<Vec<_>>(), together);
 }

@@ -18,5 +18,5 @@ pub mod weights;
 
 pub use config::GlmConfig;
 pub use error::{ModelError, Result};
-pub use glm::{AdapterInputs, KvCache, LoadOptions, Network, Trains};
+pub use glm::{AdapterInputs, CACHE_BLOCK, KvCache, LoadOptions, Network, Trains};
 pub use quant::{Compute, DenseType, Scheme};

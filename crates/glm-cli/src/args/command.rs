@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::keys::{Key, KeySet, Status};
 use super::machine::{BenchKeys, DoctorKeys};
+use super::serve::ServeKeys;
 use super::sources::{Given, Source};
 use super::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use super::usage::UsageError;
@@ -21,7 +22,7 @@ pub fn command() -> Command {
     Command::new("glmtune")
         .bin_name("glmtune")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Fine-tune, evaluate and chat with ChatGLM models")
+        .about("Fine-tune, evaluate, chat with and serve ChatGLM models")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .after_help(super::examples::TOP)
@@ -45,6 +46,10 @@ pub fn command() -> Command {
         .subcommand(
             verb::<ChatKeys>("chat", "Talk with a base, with or without a trained adapter")
                 .after_help(super::examples::CHAT),
+        )
+        .subcommand(
+            verb::<ServeKeys>("serve", "Serve a base with many adapters: web page and OpenAI-compatible API")
+                .after_help(super::examples::SERVE),
         )
         .subcommand(
             verb::<ExportKeys>("export", "Write an adapter or a model in the form of other programs")
@@ -203,6 +208,10 @@ pub fn take_flags<K: KeySet>(matches: &ArgMatches, given: &mut Given<K>) -> Resu
         } else if let Some(texts) = matches.get_many::<String>(key.name) {
             let texts: Vec<&str> = texts.map(String::as_str).collect();
             let Some(last) = texts.last() else { continue };
+            if key.repeats {
+                given.set(key.name, &texts.join("\n"), Source::Flag)?;
+                continue;
+            }
             given.set(key.name, last, Source::Flag)?;
             if texts.iter().any(|text| text != last) {
                 given.remark(format!(

@@ -64,3 +64,11 @@ pub const EXPORT: &str = "Examples:
   glmtune export --model_name_or_path THUDM/chatglm2-6b --adapter output/lora/checkpoint-3000 --to merged --out chatglm2-mine
   glmtune export --model_name_or_path THUDM/chatglm2-6b --adapter output/lora/checkpoint-3000 --to gguf --gguf_type q4_0 --out mine.gguf
   glmtune export --model_name_or_path THUDM/chatglm2-6b --adapter output/adgen/checkpoint-3000 --to bundle --out adgen.bundle";
+
+/// Of `serve`.
+pub const SERVE: &str = "The page is at the address that is printed; the API below it at /v1, as OpenAI's.
+
+Examples:
+  glmtune serve --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4 --adapter adgen=output/adgen/checkpoint-3000
+  glmtune serve --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4 --adapter_dir adapters --runs_dir output
+  GLMTUNE_API_KEY=secret glmtune serve --model_name_or_path THUDM/chatglm3-6b --host 0.0.0.0 --port 8080";

@@ -32,6 +32,8 @@ pub struct Key {
     pub metavar: &'static str,
     /// What the flag means without a value.
     pub without_value: Option<&'static str>,
+    /// Whether it may be given several times.
+    pub repeats: bool,
     /// What becomes of it.
     pub status: Status,
 }
@@ -48,7 +50,7 @@ pub trait KeySet: Default {
 
 /// A value's part of [`Key`], so that the macro stays short.
 pub fn describe<T: FlagValue>(key: Key, default: &T) -> Key {
-    Key { default: default.show(), metavar: T::METAVAR, without_value: T::WITHOUT_VALUE, ..key }
+    Key { default: default.show(), metavar: T::METAVAR, without_value: T::WITHOUT_VALUE, repeats: T::REPEATS, ..key }
 }
 
 /// Defines a [`KeySet`]: `/// help` and `name: Type = default;`, or `name: Type = default, unused "why";`, or
@@ -84,6 +86,7 @@ macro_rules! keys {
                         default: String::new(),
                         metavar: "",
                         without_value: None,
+                        repeats: false,
                         status: $crate::args::keys::keys!(@status $($status $why)?),
                     },
                     &defaults.$name,

@@ -10,6 +10,7 @@ pub mod machine;
 pub mod method;
 pub mod model;
 mod peers;
+pub mod serve;
 pub mod sources;
 pub mod tools;
 pub mod training;
@@ -25,6 +26,7 @@ use clap::ArgMatches;
 
 use keys::KeySet;
 use machine::{BenchKeys, DoctorKeys};
+use serve::ServeKeys;
 use sources::Given;
 use tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
 use usage::UsageError;
@@ -61,6 +63,8 @@ pub enum Verb {
     DataConvert(PathBuf, PathBuf, Box<Given<DataConvertKeys>>),
     /// `chat`.
     Chat(Box<Given<ChatKeys>>),
+    /// `serve`.
+    Serve(Box<Given<ServeKeys>>),
     /// `score FILE`.
     Score(PathBuf),
     /// `inspect PATH`.
@@ -121,6 +125,7 @@ fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
             Box::new(keys(matches, NO_FILE)?),
         )),
         Some(("chat", matches)) => Ok(Verb::Chat(Box::new(keys(matches, NO_FILE)?))),
+        Some(("serve", matches)) => Ok(Verb::Serve(Box::new(keys(matches, NO_FILE)?))),
         Some(("score", matches)) => Ok(Verb::Score(required_path(matches))),
         Some(("inspect", matches)) => Ok(Verb::Inspect(required_path(matches))),
         Some(("doctor", matches)) => Ok(Verb::Doctor(keys(matches, NO_FILE)?)),

@@ -8,6 +8,8 @@ pub trait FlagValue: Sized {
     const METAVAR: &'static str;
     /// What the flag means when it is typed without a value; `None`: a value must follow.
     const WITHOUT_VALUE: Option<&'static str> = None;
+    /// Whether the flag may be given several times, for several values: [`FlagValue::parse`] gets them one a line then.
+    const REPEATS: bool = false;
     /// Reads the value.
     ///
     /// # Errors

@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::args::keys::{KeySet, Status};
     use crate::args::machine::{BenchKeys, DoctorKeys};
+    use crate::args::serve::ServeKeys;
 
     fn names_are_unique_and_settable<K: KeySet>() {
         let mut seen = BTreeSet::new();
@@ -188,6 +189,7 @@ mod tests {
     fn tables_are_sound() {
         names_are_unique_and_settable::<TrainKeys>();
         names_are_unique_and_settable::<ChatKeys>();
+        names_are_unique_and_settable::<ServeKeys>();
         names_are_unique_and_settable::<DoctorKeys>();
         names_are_unique_and_settable::<BenchKeys>();
         names_are_unique_and_settable::<DemoKeys>();

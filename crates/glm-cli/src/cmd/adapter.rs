@@ -197,7 +197,7 @@ pub fn describe(adapter: &Adapter, network: &Network, origin: &str) -> String {
 ///
 /// # Errors
 /// When memory runs out.
-pub fn add(slots: &mut AdapterSlots, adapter: Option<&Adapter>) -> anyhow::Result<Option<usize>> {
+pub fn add(slots: &AdapterSlots, adapter: Option<&Adapter>) -> anyhow::Result<Option<usize>> {
     Ok(match adapter {
         Some(Adapter::Prefix { encoder, .. }) => Some(slots.add(encoder)?),
         Some(Adapter::Lora(lora)) => Some(slots.add_lora(lora)),

@@ -10,6 +10,7 @@ pub mod export;
 pub mod inspect;
 pub mod plan;
 pub mod score;
+pub mod serve;
 pub mod train;
 pub mod verify_adapter;
 

@@ -92,8 +92,8 @@ pub fn answer(
     predictions: Option<&Path>,
     stop: &AtomicBool,
 ) -> anyhow::Result<Evaluation> {
-    let mut slots = AdapterSlots::default();
-    let slot = adapter::add(&mut slots, adapter)?;
+    let slots = AdapterSlots::default();
+    let slot = adapter::add(&slots, adapter)?;
     // Weights that trained and are used rounded are rounded here, once.
     let settled = base.network.settled()?;
     let engine = Engine::new(settled.as_ref().unwrap_or(&base.network), &slots, SpecialIds::of(&base.tokenizer));

@@ -25,8 +25,8 @@ pub fn run(settings: &VerifySettings) -> anyhow::Result<()> {
     let tuned = loaded.adapter.as_ref().context("--adapter: nothing was opened")?;
     let origin = format!("from {}", settings.adapter.path().display());
     output::print(&adapter::describe(tuned, &loaded.network, &origin))?;
-    let mut slots = AdapterSlots::default();
-    let slot = adapter::add(&mut slots, Some(tuned))?;
+    let slots = AdapterSlots::default();
+    let slot = adapter::add(&slots, Some(tuned))?;
     let generation = GenerationConfig {
         do_sample: false,
         max_new_tokens: Some(settings.max_new_tokens),

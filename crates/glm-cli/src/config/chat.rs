@@ -90,16 +90,21 @@ impl ChatSettings {
 
     /// Decoding with a model, whose own `chat` decides what was not asked for.
     pub fn generation(&self, variant: Variant) -> GenerationConfig {
-        let (max_length, top_p, temperature) = match variant {
-            Variant::ChatGlm => (2048, 0.7, 0.95),
-            Variant::ChatGlm2 => (8192, 0.8, 0.8),
-            Variant::ChatGlm3 => (32768, 0.8, 0.8),
-        };
+        let (max_length, top_p, temperature) = of_chat(variant);
         GenerationConfig {
             max_length: self.asked.max_length.unwrap_or(max_length),
             top_p: self.asked.top_p.unwrap_or(top_p),
             temperature: self.asked.temperature.unwrap_or(temperature),
             ..self.generation.clone()
         }
+    }
+}
+
+/// `max_length`, `top_p` and `temperature` of the official `chat` of a model.
+pub fn of_chat(variant: Variant) -> (usize, f32, f32) {
+    match variant {
+        Variant::ChatGlm => (2048, 0.7, 0.95),
+        Variant::ChatGlm2 => (8192, 0.8, 0.8),
+        Variant::ChatGlm3 => (32768, 0.8, 0.8),
     }
 }

@@ -15,6 +15,7 @@ mod preflight;
 pub mod quantized_cache;
 mod resolve;
 pub mod run;
+pub mod serve;
 mod summary;
 pub mod tools;
 
@@ -24,3 +25,4 @@ pub use machine::{BenchSettings, DoctorSettings};
 pub use plan::resolve_plan;
 pub use resolve::resolve;
 pub use run::RunConfig;
+pub use serve::ServeSettings;

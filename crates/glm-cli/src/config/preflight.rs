@@ -6,6 +6,7 @@ use super::adapter::AdapterConfig;
 use super::base::BaseConfig;
 use super::chat::ChatSettings;
 use super::run::RunConfig;
+use super::serve::ServeSettings;
 use super::tools::{DataCheckSettings, DataConvertSettings, ExportSettings, VerifySettings};
 use crate::args::types::{ExportForm, Resume};
 use crate::args::usage::{UsageError, refuse};
@@ -84,6 +85,25 @@ impl VerifySettings {
         base_folder(&self.base.path)?;
         present(self.adapter.place(), self.adapter.path())?;
         rows_of("--test_file", &self.file)
+    }
+}
+
+impl ServeSettings {
+    /// Checks that the folders of the server are there.
+    ///
+    /// # Errors
+    /// Names the key, the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        model(&self.base, self.adapter.as_ref())?;
+        for (_, path) in &self.adapters {
+            present("--adapter", path)?;
+        }
+        for (flag, folder) in [("--adapter_dir", &self.adapter_dir), ("--runs_dir", &self.runs)] {
+            if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+                refuse!("{flag} {}: there is no such folder", folder.display());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -104,6 +104,15 @@ impl Builder {
             Some(_) => Err("the last message is not the assistant's, so nothing answers the one before".into()),
         }
     }
+
+    /// A dialogue whose last message is to be answered.
+    pub(super) fn finish_asked(self) -> Result<Conversation, String> {
+        match self.conversation.messages.last() {
+            None => Err("expected at least one message, found an empty list".into()),
+            Some(last) if matches!(last.role, Role::User | Role::Observation) => Ok(self.conversation),
+            Some(last) => Err(format!("expected the last message to be the user's, found one of {}", speaker(last))),
+        }
+    }
 }
 
 fn speaker(said: &Said) -> &'static str {

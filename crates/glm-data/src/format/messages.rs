@@ -8,9 +8,21 @@ use crate::prompt::Role;
 use crate::reader::{Json, Row};
 
 pub(super) fn read(row: &Row) -> Result<Conversation, Fault> {
+    Ok(builder(&list(row, "messages")?, row.get("tools"))?.finish()?)
+}
+
+/// The messages of an API request, which end with what is to be answered: of the user, or the result of a tool. `tools` are
+/// OpenAI's, beside the messages.
+///
+/// # Errors
+/// Names the message, what was expected there and what was found.
+pub fn asked(messages: &[Json], tools: Option<&Json>) -> Result<Conversation, String> {
+    builder(messages, tools)?.finish_asked()
+}
+
+fn builder(messages: &[Json], tools: Option<&Json>) -> Result<Builder, String> {
     let mut builder = Builder::default();
-    let messages = list(row, "messages")?;
-    let mut described = tools::tools(row.get("tools"))?;
+    let mut described = tools::tools(tools)?;
     let starts_with_system = messages.first().and_then(|m| m.get("role")).and_then(Json::as_text) == Some("system");
     if !starts_with_system && let Some(tools) = described.take() {
         builder.uses_tools();
@@ -19,7 +31,7 @@ pub(super) fn read(row: &Row) -> Result<Conversation, Fault> {
     for (i, message) in messages.iter().enumerate() {
         push(&mut builder, message, &mut described).map_err(|reason| format!("message {}: {reason}", i + 1))?;
     }
-    Ok(builder.finish()?)
+    Ok(builder)
 }
 
 /// Adds a message; `described` are tools of the row that no system message has told of yet.

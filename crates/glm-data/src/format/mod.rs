@@ -19,6 +19,7 @@ pub use alpaca::AlpacaJoin;
 pub use conversation::{Conversation, Said};
 pub use convert::{ConvertError, ConvertReport, ConvertTo, convert};
 pub use layout::{Format, Layout};
+pub use messages::asked;
 
 pub(crate) use conversation::system_text;
 pub(crate) use layout::{reason, row_error};

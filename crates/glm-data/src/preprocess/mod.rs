@@ -1,5 +1,6 @@
 //! From rows to ids and labels.
 
+mod chat;
 mod encode;
 mod eval;
 mod example;
@@ -9,6 +10,7 @@ mod report;
 mod sampler;
 mod train;
 
+pub use chat::chat_ids;
 pub use eval::{EvalRow, eval_rows};
 pub use report::{Lengths, PreprocessReport};
 pub use train::train_rows;

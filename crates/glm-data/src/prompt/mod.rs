@@ -4,9 +4,11 @@ pub mod chatglm;
 pub mod chatglm2;
 pub mod chatglm3;
 mod message;
+mod shown;
 mod tools;
 
 pub use message::{Message, Role};
+pub use shown::Shown;
 pub use tools::with_tools;
 
 use crate::tokenizer::Tokenizer;

@@ -201,6 +201,15 @@ impl Tokenizer {
     }
 
     /// What an id decodes to; nothing for image tokens and ids out of range.
+    /// What one token adds to a text, which may be part of a character; nothing for special tokens.
+    pub fn token_bytes(&self, id: u32) -> Vec<u8> {
+        match self.piece(id) {
+            Piece::Byte(byte) => vec![*byte],
+            Piece::Text { text, .. } => text.as_bytes().to_vec(),
+            Piece::Silent => Vec::new(),
+        }
+    }
+
     fn piece(&self, id: u32) -> &Piece {
         let index = id.checked_sub(self.image_tokens).map(|index| index as usize);
         index.and_then(|index| self.pieces.get(index)).unwrap_or(&Piece::Silent)

@@ -11,7 +11,7 @@ mod sample;
 mod stop;
 
 pub use beam::{Candidate, Hypotheses, beam_scores, best_candidates, draw_candidates, warp_scores};
-pub use processors::{repetition_penalty, temperature, top_k, top_p};
+pub use processors::{answer_penalties, repetition_penalty, temperature, top_k, top_p};
 pub use repetition::RepetitionRule;
 pub use sample::{argmax, log_softmax, sample, softmax};
 pub use stop::{certain_len, find_stop};
@@ -25,6 +25,8 @@ pub enum Stage {
     Network,
     /// After the repetition penalty.
     RepetitionPenalty,
+    /// After the presence and frequency penalties.
+    AnswerPenalties,
     /// After the division by the temperature.
     Temperature,
 }
@@ -34,6 +36,7 @@ impl std::fmt::Display for Stage {
         f.write_str(match self {
             Self::Network => "in the network's output (check the adapter and the base for NaN)",
             Self::RepetitionPenalty => "after repetition_penalty (set it nearer to 1)",
+            Self::AnswerPenalties => "after presence_penalty and frequency_penalty (set them nearer to 0)",
             Self::Temperature => "after temperature (raise it, or turn do_sample off for the best token)",
         })
     }
@@ -115,6 +118,12 @@ pub fn check(config: &GenerationConfig) -> Result<(), DecodeError> {
     };
     let penalty = config.repetition_penalty;
     verdict(positive(penalty), "repetition_penalty", penalty, "a number above 0 (1 changes nothing)")?;
+    for (name, value) in
+        [("presence_penalty", config.presence_penalty), ("frequency_penalty", config.frequency_penalty)]
+    {
+        verdict(value.is_finite(), name, value, "a number (0 changes nothing)")?;
+        verdict(value == 0.0 || config.num_beams <= 1, name, value, "0 with beams, which it does not go with")?;
+    }
     let beams = config.num_beams;
     verdict(beams > 0, "num_beams", beams as f32, "1 (no beam search) or more")?;
     let exponent = config.length_penalty;
@@ -136,17 +145,19 @@ pub fn check(config: &GenerationConfig) -> Result<(), DecodeError> {
 }
 
 /// Tokens that may come next with their probabilities, by rising id. `logits` has the vocabulary's length; `context_ids` is
-/// all that the row holds so far, prompt and pads included. `do_sample` is not looked at.
+/// all that the row holds so far, prompt and pads included, of which the last `answered` belong to the answer. `do_sample` is
+/// not looked at.
 ///
 /// # Errors
 /// When a logit is not finite, an id lies outside the row, or a setting is bad.
 pub fn distribution(
     logits: &[f32],
     context_ids: &[u32],
+    answered: usize,
     config: &GenerationConfig,
 ) -> Result<Vec<(u32, f32)>, DecodeError> {
     check(&GenerationConfig { do_sample: true, ..config.clone() })?;
-    let mut row = penalised(logits, context_ids, config)?;
+    let mut row = penalised(logits, context_ids, answered, config)?;
     if config.temperature != 1.0 {
         temperature(&mut row, config.temperature);
         finite(&row, Stage::Temperature)?;
@@ -158,7 +169,7 @@ pub fn distribution(
 }
 
 /// The next token of one row: drawn with `draw` (64 uniform random bits a call) when `do_sample` is set, else the best one
-/// after the repetition penalty. `step` is the place in the answer, counted from 1, for messages.
+/// after the penalties. `step` is the place in the answer, counted from 1; so the last `step - 1` of `context_ids` belong to it.
 ///
 /// # Errors
 /// As [`distribution`], within [`DecodeError::AtStep`].
@@ -169,18 +180,26 @@ pub fn next_token(
     step: usize,
     draw: &mut impl FnMut() -> u64,
 ) -> Result<u32, DecodeError> {
+    let answered = step.saturating_sub(1);
     let chosen = if config.do_sample {
-        distribution(logits, context_ids, config).map(|probabilities| sample(&probabilities, draw))
+        distribution(logits, context_ids, answered, config).map(|probabilities| sample(&probabilities, draw))
     } else {
-        check(config).and_then(|()| penalised(logits, context_ids, config)).map(|row| argmax(&row).map(|id| id as u32))
+        check(config)
+            .and_then(|()| penalised(logits, context_ids, answered, config))
+            .map(|row| argmax(&row).map(|id| id as u32))
     };
     chosen
         .and_then(|id| id.ok_or(DecodeError::NoLogits))
         .map_err(|source| DecodeError::AtStep { step, source: Box::new(source) })
 }
 
-/// A checked copy of the row with the repetition penalty.
-fn penalised(logits: &[f32], context_ids: &[u32], config: &GenerationConfig) -> Result<Vec<f32>, DecodeError> {
+/// A checked copy of the row with the penalties.
+fn penalised(
+    logits: &[f32],
+    context_ids: &[u32],
+    answered: usize,
+    config: &GenerationConfig,
+) -> Result<Vec<f32>, DecodeError> {
     if logits.is_empty() {
         return Err(DecodeError::NoLogits);
     }
@@ -189,6 +208,11 @@ fn penalised(logits: &[f32], context_ids: &[u32], config: &GenerationConfig) -> 
     if config.repetition_penalty != 1.0 {
         repetition_penalty(&mut row, context_ids, config.repetition_penalty)?;
         finite(&row, Stage::RepetitionPenalty)?;
+    }
+    if config.presence_penalty != 0.0 || config.frequency_penalty != 0.0 {
+        let answer = &context_ids[context_ids.len().saturating_sub(answered)..];
+        answer_penalties(&mut row, answer, config.presence_penalty, config.frequency_penalty)?;
+        finite(&row, Stage::AnswerPenalties)?;
     }
     Ok(row)
 }

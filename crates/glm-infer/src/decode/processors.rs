@@ -24,6 +24,23 @@ pub fn repetition_penalty(logits: &mut [f32], context: &[u32], penalty: f32) -> 
     Ok(())
 }
 
+/// Takes `presence` from the logit of every token in `answer`, and `frequency` for every time that it occurs there, as OpenAI's
+/// API reference defines both.
+///
+/// # Errors
+/// When an id lies outside the row.
+pub fn answer_penalties(logits: &mut [f32], answer: &[u32], presence: f32, frequency: f32) -> Result<(), DecodeError> {
+    let vocabulary = logits.len();
+    let mut sorted = answer.to_vec();
+    sorted.sort_unstable();
+    for same in sorted.chunk_by(|a, b| a == b) {
+        let id = same[0];
+        let logit = logits.get_mut(id as usize).ok_or(DecodeError::OutsideVocabulary { id, vocabulary })?;
+        *logit -= presence + frequency * same.len() as f32;
+    }
+    Ok(())
+}
+
 /// Divides every logit by `temperature`.
 pub fn temperature(logits: &mut [f32], temperature: f32) {
     for logit in logits {

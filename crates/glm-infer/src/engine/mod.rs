@@ -2,14 +2,18 @@
 
 mod answer;
 mod joined;
+mod past;
 mod request;
 mod row;
 mod running;
 mod sequence;
+mod token;
 
 pub use answer::{Answer, Finish};
+pub use past::Past;
 pub use request::{Request, SpecialIds};
-pub use running::Running;
+pub use running::{Ended, Load, Running};
+pub use token::{Logprobs, Token};
 
 use crate::{GenerationConfig, Result, decode};
 use glm_data::Tokenizer;
@@ -45,12 +49,8 @@ impl<'a> Engine<'a> {
     }
 
     /// Starts a batch without rows.
-    ///
-    /// # Errors
-    /// When no answer follows from the settings, or there are stop strings and no vocabulary.
-    pub fn start(&self, config: &GenerationConfig) -> Result<Running<'_>> {
-        decode::check(config)?;
-        Running::new(self, config.clone())
+    pub fn start(&self) -> Running<'_> {
+        Running::new(self)
     }
 
     /// Answers all requests in one batch, from which rows leave as they end. `on_token` gets the index of the request and
@@ -67,18 +67,19 @@ impl<'a> Engine<'a> {
         stop: &AtomicBool,
         on_token: &mut dyn FnMut(usize, u32),
     ) -> Result<Vec<Answer>> {
-        let mut running = self.start(config)?;
+        decode::check(config)?;
+        let mut running = self.start();
         for (index, request) in requests.iter().enumerate() {
-            running.admit(index, request)?;
+            running.admit(index, request, config)?;
         }
         let mut answers: Vec<Option<Answer>> = vec![None; requests.len()];
         while !running.is_empty() && !stop.load(Ordering::Relaxed) {
-            for (index, answer) in running.step(on_token)? {
-                answers[index] = Some(answer);
+            for ended in running.step(&mut |token| on_token(token.index, token.id))? {
+                answers[ended.index] = Some(ended.answer?);
             }
         }
-        for (index, answer) in running.cancel() {
-            answers[index] = Some(answer);
+        for ended in running.cancel() {
+            answers[ended.index] = Some(ended.answer?);
         }
         Ok(answers.into_iter().flatten().collect())
     }

@@ -35,6 +35,9 @@ pub struct Request {
     pub padding: usize,
     /// Which of the independent random streams of the seed samples this row. It, not the batch, decides what is drawn.
     pub stream: u64,
+    /// How many of the most likely tokens are named beside each token of the answer; `None`: no probabilities at all, as with
+    /// beam search.
+    pub logprobs: Option<usize>,
     /// 0-based row of the file that the prompt came from, for messages.
     pub source: usize,
 }
@@ -55,6 +58,7 @@ impl Request {
             max_new_tokens: config.answer_limit(padded_len),
             padding: padded_len.saturating_sub(prompt.len()),
             stream: 0,
+            logprobs: None,
             source: 0,
             prompt,
         }

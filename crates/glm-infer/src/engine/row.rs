@@ -1,7 +1,7 @@
 //! One prompt that is being answered: with one beam token by token, with several by beam search.
 
 use super::sequence::{Endings, Sequence};
-use super::{Answer, Finish, Request};
+use super::{Answer, Finish, Logprobs, Past, Request, Token};
 use crate::GenerationConfig;
 use crate::decode::{self, Candidate, DecodeError, Hypotheses};
 use glm_data::{Positions, Rng};
@@ -19,6 +19,12 @@ pub(super) struct Row<'a> {
     pub(super) beams: Vec<Beam<'a>>,
     /// Tokens at the end of each beam that the network has not seen yet.
     pub(super) pending: usize,
+    /// Without its keys and values, which are computed again when it goes on.
+    pub(super) paused: bool,
+    config: GenerationConfig,
+    endings: Endings<'a>,
+    /// Of every token of the answer, where they are asked for.
+    logprobs: Option<(usize, Vec<Logprobs>)>,
     /// Complete answers of beam search; `None`: there is but one beam.
     complete: Option<Hypotheses<(Sequence<'a>, Finish)>>,
     /// Set when there is nothing left to do.
@@ -35,7 +41,7 @@ pub(super) struct Row<'a> {
 /// How a row goes on.
 #[derive(Debug)]
 pub(super) enum Choice {
-    Token(u32),
+    Token(u32, Option<Logprobs>),
     /// The best continuations of its beams.
     Beams(Vec<Candidate>),
 }
@@ -50,21 +56,27 @@ pub(super) struct Beam<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// `cache` holds the first tokens of the prompt, but not the last one.
     pub(super) fn new(
         index: usize,
         request: &Request,
         cache: KvCache,
         config: &GenerationConfig,
-        endings: &Endings<'a>,
+        endings: Endings<'a>,
     ) -> Self {
-        let sequence = Sequence::new(&request.prompt, request.padding > 0, endings);
+        let sequence = Sequence::new(&request.prompt, request.padding > 0, &endings);
+        let pending = request.prompt.len() - cache.len();
         Self {
             index,
             source: request.source,
             slot: request.slot,
             positions: request.positions,
             beams: vec![Beam { sequence, cache, score: 0.0 }],
-            pending: request.prompt.len(),
+            pending,
+            paused: false,
+            config: config.clone(),
+            endings,
+            logprobs: request.logprobs.filter(|_| config.num_beams == 1).map(|alternatives| (alternatives, Vec::new())),
             complete: (config.num_beams > 1).then(|| Hypotheses::new(config)),
             answer: None,
             padded_len: request.padding.saturating_add(request.prompt.len()),
@@ -76,54 +88,53 @@ impl<'a> Row<'a> {
     }
 
     /// Takes the logits that follow each beam and chooses what comes next. Nothing but the random numbers is changed.
-    pub(super) fn choose(
-        &mut self,
-        logits: &[&[f32]],
-        config: &GenerationConfig,
-        endings: &Endings<'a>,
-    ) -> Result<Choice, DecodeError> {
+    pub(super) fn choose(&mut self, logits: &[&[f32]]) -> Result<Choice, DecodeError> {
         let step = self.generated + 1;
         if self.complete.is_none() {
-            let ids = self.beams[0].sequence.ids();
-            return decode::next_token(logits[0], ids, config, step, &mut || self.rng.next_u64()).map(Choice::Token);
+            let (ids, logits) = (self.beams[0].sequence.ids(), logits[0]);
+            let token = decode::next_token(logits, ids, &self.config, step, &mut || self.rng.next_u64())?;
+            let logprobs = self.logprobs.as_ref().map(|(alternatives, _)| Logprobs::of(logits, token, *alternatives));
+            return Ok(Choice::Token(token, logprobs));
         }
-        let candidates = self.candidates(logits, config, endings);
+        let candidates = self.candidates(logits);
         candidates.map(Choice::Beams).map_err(|source| DecodeError::AtStep { step, source: Box::new(source) })
     }
 
     /// Goes on by one token. `on_token` gets the tokens of the answer that have become certain: those of beam search all at
     /// its end.
-    pub(super) fn advance(
-        &mut self,
-        choice: Choice,
-        config: &GenerationConfig,
-        endings: &Endings<'a>,
-        on_token: &mut dyn FnMut(usize, u32),
-    ) {
+    pub(super) fn advance(&mut self, choice: Choice, on_token: &mut dyn FnMut(Token<'_>)) {
         match choice {
-            Choice::Token(token) => self.next_token(token, endings),
-            Choice::Beams(candidates) => self.next_beams(&candidates, config, endings),
+            Choice::Token(token, logprobs) => {
+                if let Some((_, all)) = &mut self.logprobs {
+                    all.extend(logprobs);
+                }
+                self.next_token(token);
+            }
+            Choice::Beams(candidates) => self.next_beams(&candidates),
         }
         self.generated += 1;
         self.pending = 1;
-        self.end(config);
+        self.end();
         let certain = match (&self.answer, self.beams.first()) {
             (Some(answer), _) => &answer.tokens,
-            (None, Some(beam)) if self.complete.is_none() => beam.sequence.certain(endings),
+            (None, Some(beam)) if self.complete.is_none() => beam.sequence.certain(&self.endings),
             _ => return,
         };
-        certain.iter().skip(self.told).for_each(|token| on_token(self.index, *token));
+        let logprobs = self.logprobs.as_ref().map(|(_, all)| all.as_slice()).unwrap_or_default();
+        for (place, id) in certain.iter().enumerate().skip(self.told) {
+            on_token(Token { index: self.index, id: *id, logprobs: logprobs.get(place) });
+        }
         self.told = certain.len().max(self.told);
     }
 
-    fn next_token(&mut self, token: u32, endings: &Endings<'a>) {
-        if let Some(finish) = self.beams[0].sequence.push(token, endings) {
-            let ended = self.beams.remove(0).sequence;
-            self.answer = Some(ended.into_answer(finish));
+    fn next_token(&mut self, token: u32) {
+        if let Some(finish) = self.beams[0].sequence.push(token, &self.endings) {
+            self.answer = Some(self.beams[0].sequence.clone().into_answer(finish));
         }
     }
 
-    fn next_beams(&mut self, candidates: &[Candidate], config: &GenerationConfig, endings: &Endings<'a>) {
+    fn next_beams(&mut self, candidates: &[Candidate]) {
+        let (config, endings) = (&self.config, &self.endings);
         let Some(complete) = &mut self.complete else { return };
         let length = self.padded_len + self.generated;
         let mut open = Vec::with_capacity(config.num_beams);
@@ -149,12 +160,8 @@ impl<'a> Row<'a> {
     }
 
     /// The best (or the drawn) tokens to go on with, best first. There are more than beams since some may end their answer.
-    fn candidates(
-        &mut self,
-        logits: &[&[f32]],
-        config: &GenerationConfig,
-        endings: &Endings<'a>,
-    ) -> Result<Vec<Candidate>, DecodeError> {
+    fn candidates(&mut self, logits: &[&[f32]]) -> Result<Vec<Candidate>, DecodeError> {
+        let (config, endings) = (&self.config, &self.endings);
         // With so many of a beam at least one is no end token. Transformers takes two, and gives up when too few are left.
         let each = endings.special.eos.len().saturating_add(1).max(2);
         let count = config.num_beams.saturating_mul(each);
@@ -183,17 +190,17 @@ impl<'a> Row<'a> {
     }
 
     /// Sets the answer when the row is complete.
-    fn end(&mut self, config: &GenerationConfig) {
+    fn end(&mut self) {
         if self.answer.is_none() && (self.generated >= self.max_new_tokens || self.beams.is_empty()) {
-            self.answer = self.conclude(config, Finish::Length);
+            self.answer = self.conclude(Finish::Length);
         }
     }
 
     /// The answer that the row has so far; its open beams end by `finish`.
-    fn conclude(&mut self, config: &GenerationConfig, finish: Finish) -> Option<Answer> {
+    fn conclude(&mut self, finish: Finish) -> Option<Answer> {
         let length = self.padded_len + self.generated;
         let Some(mut complete) = self.complete.take() else {
-            return self.beams.pop().map(|beam| beam.sequence.into_answer(finish));
+            return self.beams.first().map(|beam| beam.sequence.clone().into_answer(finish));
         };
         for beam in self.beams.drain(..) {
             complete.add((beam.sequence, finish), beam.score, length);
@@ -201,7 +208,7 @@ impl<'a> Row<'a> {
         let mut answers = complete
             .into_best()
             .into_iter()
-            .take(config.num_return_sequences)
+            .take(self.config.num_return_sequences)
             .map(|(score, (sequence, finish))| Answer { score: Some(score), ..sequence.into_answer(finish) });
         let mut best = answers.next()?;
         best.others = answers.collect();
@@ -213,10 +220,30 @@ impl<'a> Row<'a> {
         self.answer.is_some()
     }
 
-    /// The answer, or what there is of it.
-    pub(super) fn into_answer(mut self, config: &GenerationConfig) -> Answer {
-        let answer = self.answer.take().or_else(|| self.conclude(config, Finish::Stopped));
-        answer.unwrap_or_else(|| Answer::new(Vec::new(), Finish::Stopped))
+    /// The answer, or what there is of it, and what the row leaves behind.
+    pub(super) fn into_answer(mut self) -> (Answer, Option<Past>) {
+        let answer = self.answer.take().or_else(|| self.conclude(Finish::Stopped));
+        let past = match self.beams.pop() {
+            Some(beam) if self.beams.is_empty() && self.complete.is_none() && !self.paused => {
+                Some(Past::new(self.slot, self.positions, beam.sequence.tokens(), beam.cache))
+            }
+            _ => None,
+        };
+        (answer.unwrap_or_else(|| Answer::new(Vec::new(), Finish::Stopped)), past)
+    }
+
+    /// Gives up keys and values until the row goes on, when they are computed again from its tokens.
+    pub(super) fn pause(&mut self) {
+        self.paused = true;
+        for beam in &mut self.beams {
+            self.pending = beam.sequence.tokens().len();
+            beam.cache.clear();
+        }
+    }
+
+    /// Tokens that the row's keys and values hold, all beams together.
+    pub(super) fn cached(&self) -> usize {
+        self.beams.iter().map(|beam| beam.cache.len()).sum()
     }
 }
 

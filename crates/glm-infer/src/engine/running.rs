@@ -4,8 +4,8 @@
 use super::joined::Joined;
 use super::row::Row;
 use super::sequence::Endings;
-use super::{Answer, Engine, Request};
-use crate::{GenerationConfig, InferError, Result};
+use super::{Answer, Engine, Past, Request, Token};
+use crate::{GenerationConfig, InferError, Result, decode};
 use candle_core::{Device, Tensor};
 use glm_data::{Batch, Variant};
 use glm_model::ops;
@@ -15,19 +15,29 @@ use rayon::prelude::*;
 #[derive(Debug)]
 pub struct Running<'e> {
     engine: &'e Engine<'e>,
-    config: GenerationConfig,
-    endings: Endings<'e>,
     rows: Vec<Row<'e>>,
     joined: Joined,
+    /// Most prompt tokens of one pass; at first those of the engine.
+    pub prefill_tokens: usize,
+}
+
+/// A row that has left.
+#[derive(Debug)]
+pub struct Ended {
+    /// The caller's name for it.
+    pub index: usize,
+    /// The answer, or why this row has none; other rows go on.
+    pub answer: Result<Answer>,
+    /// Its keys and values, for a row that begins alike; `None` where there are none to keep (beam search, a paused row).
+    pub past: Option<Past>,
 }
 
 impl<'e> Running<'e> {
-    pub(super) fn new(engine: &'e Engine<'e>, config: GenerationConfig) -> Result<Self> {
-        let endings = Endings::new(&engine.special, engine.tokenizer, &config)?;
-        Ok(Self { engine, config, endings, rows: Vec::new(), joined: Joined::default() })
+    pub(super) fn new(engine: &'e Engine<'e>) -> Self {
+        Self { engine, rows: Vec::new(), joined: Joined::default(), prefill_tokens: engine.prefill_tokens }
     }
 
-    /// Rows in progress.
+    /// Rows in progress, paused ones included.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -40,8 +50,24 @@ impl<'e> Running<'e> {
     /// Lets a row in; its answer comes back under `index`.
     ///
     /// # Errors
-    /// When the prompt is empty, or its positions are not those of the network's variant.
-    pub fn admit(&mut self, index: usize, request: &Request) -> Result<()> {
+    /// When the prompt is empty, its positions are not those of the network's variant, no answer follows from the settings,
+    /// or there are stop strings and no vocabulary.
+    pub fn admit(&mut self, index: usize, request: &Request, config: &GenerationConfig) -> Result<()> {
+        self.admit_after(index, request, config, None)
+    }
+
+    /// As [`Running::admit`]; the tokens with which `past` and the prompt begin are not read again ([`Past::useful`]).
+    ///
+    /// # Errors
+    /// As [`Running::admit`].
+    pub fn admit_after(
+        &mut self,
+        index: usize,
+        request: &Request,
+        config: &GenerationConfig,
+        past: Option<Past>,
+    ) -> Result<()> {
+        decode::check(config)?;
         let row = request.source + 1;
         if request.prompt.is_empty() {
             return Err(InferError::EmptyPrompt { row });
@@ -51,31 +77,35 @@ impl<'e> Running<'e> {
         if request.positions.is_causal() == (variant == Variant::ChatGlm) {
             return Err(InferError::Positions { row, variant: variant.name(), found: request.positions });
         }
-        self.rows.push(Row::new(index, request, network.new_cache(), &self.config, &self.endings));
+        let useful = past.as_ref().map_or(0, |past| past.useful(request.slot, &request.prompt));
+        let cache = past.filter(|_| useful > 0).map_or_else(|| network.new_cache(), |past| past.into_cache(useful));
+        let endings = Endings::new(&self.engine.special, self.engine.tokenizer, config)?;
+        self.rows.push(Row::new(index, request, cache, config, endings));
         Ok(())
     }
 
-    /// One forward pass: prompts advance, every row whose prompt is read gets its next token. Returns the answers that
-    /// are complete; their rows leave.
+    /// One forward pass: prompts advance, every row whose prompt is read gets its next token. Returns the rows that are
+    /// complete, and those that cannot go on because a logit is not finite; they leave.
     ///
     /// # Errors
-    /// As [`Engine::generate`].
-    pub fn step(&mut self, on_token: &mut dyn FnMut(usize, u32)) -> Result<Vec<(usize, Answer)>> {
+    /// When the pass itself fails: a slot is empty, an id is outside the vocabulary.
+    pub fn step(&mut self, on_token: &mut dyn FnMut(Token<'_>)) -> Result<Vec<Ended>> {
         let mut batch = Batch::default();
         let mut caches = Vec::with_capacity(self.rows.len());
         // Rows of the batch whose next token is due, and the positions of the last token of their beams in it.
         let (mut due, mut ends) = (Vec::new(), Vec::new());
-        let mut budget = Budget::new(self.engine.prefill_tokens);
+        let mut budget = Budget::new(self.prefill_tokens);
         for (i, row) in self.rows.iter_mut().enumerate() {
-            let taken = budget.take(row.pending, row.positions.is_causal());
+            let taken = if row.paused { 0 } else { budget.take(row.pending, row.positions.is_causal()) };
             if taken == 0 {
                 continue;
             }
             let pending = row.pending;
             row.pending -= taken;
             for beam in &mut row.beams {
-                let ids = beam.sequence.ids();
+                let ids = beam.sequence.tokens();
                 let first = ids.len() - pending;
+                beam.cache.reserve(taken);
                 batch.push(&ids[first..first + taken], beam.cache.len(), row.positions, row.slot, row.source);
                 caches.push(&mut beam.cache);
                 ends.extend((row.pending == 0).then_some(batch.len() as u32 - 1));
@@ -83,6 +113,9 @@ impl<'e> Running<'e> {
             if row.pending == 0 {
                 due.push(i);
             }
+        }
+        if batch.is_empty() {
+            return Ok(Vec::new());
         }
         let Engine { network, prefixes, .. } = self.engine;
         let past = self.joined.past(prefixes, &batch.segments)?;
@@ -96,7 +129,7 @@ impl<'e> Running<'e> {
         let hidden = if all_due || read.is_some() { hidden } else { hidden.index_select(ends, 0)? };
         let logits = network.logits(&hidden)?;
         let vocabulary = network.config().vocab_size;
-        let (config, endings) = (&self.config, &self.endings);
+        let mut failed = Vec::new();
         ops::with_floats(&logits, |logits| {
             let mut logits = logits.chunks_exact(vocabulary);
             let rows = self.rows.iter_mut().enumerate().filter(|(i, _)| due.binary_search(i).is_ok());
@@ -108,28 +141,82 @@ impl<'e> Running<'e> {
             // A row takes a look at the whole vocabulary, sampling several: side by side, for there may be many rows.
             let choose = |(row, logits): (_, Vec<&[f32]>)| {
                 let row: &mut Row<'_> = row;
-                let choice = row.choose(&logits, config, endings);
+                let choice = row.choose(&logits);
                 (row, choice)
             };
             let chosen: Vec<_> = rows.into_par_iter().map(choose).collect();
             for (row, choice) in chosen {
-                let choice = choice.map_err(|source| InferError::Row { row: row.source + 1, source })?;
-                row.advance(choice, config, endings, on_token);
+                match choice {
+                    Ok(choice) => row.advance(choice, on_token),
+                    Err(source) => failed.push((row.index, InferError::Row { row: row.source + 1, source })),
+                }
             }
-            Ok::<_, InferError>(())
-        })??;
-        Ok(self.leave())
-    }
-
-    /// Takes out the rows that are complete.
-    fn leave(&mut self) -> Vec<(usize, Answer)> {
-        let complete = self.rows.extract_if(.., |row| row.is_complete());
-        complete.map(|row| (row.index, row.into_answer(&self.config))).collect()
+        })?;
+        let mut ended: Vec<Ended> = self.rows.extract_if(.., |row| row.is_complete()).map(Ended::of).collect();
+        for (index, error) in failed {
+            self.rows.retain(|row| row.index != index);
+            ended.push(Ended { index, answer: Err(error), past: None });
+        }
+        Ok(ended)
     }
 
     /// Ends all rows where they are.
-    pub fn cancel(&mut self) -> Vec<(usize, Answer)> {
-        self.rows.drain(..).map(|row| (row.index, row.into_answer(&self.config))).collect()
+    pub fn cancel(&mut self) -> Vec<Ended> {
+        self.rows.drain(..).map(Ended::of).collect()
+    }
+
+    /// Ends one row where it is; `None` where there is none of that name.
+    pub fn remove(&mut self, index: usize) -> Option<Ended> {
+        let place = self.rows.iter().position(|row| row.index == index)?;
+        Some(Ended::of(self.rows.remove(place)))
+    }
+
+    /// Tokens that the network has to read of each row in progress, and those that its keys and values hold, in the order in
+    /// which they came in.
+    pub fn loads(&self) -> impl Iterator<Item = Load> {
+        self.rows.iter().map(|row| Load {
+            index: row.index,
+            paused: row.paused,
+            pending: row.pending,
+            cached: row.cached(),
+        })
+    }
+
+    /// Takes a row out of the following steps and gives its keys and values up. It goes on, by computing them again, after
+    /// [`Running::resume`].
+    pub fn pause(&mut self, index: usize) {
+        self.rows.iter_mut().filter(|row| row.index == index).for_each(Row::pause);
+    }
+
+    /// Lets a paused row go on.
+    pub fn resume(&mut self, index: usize) {
+        self.rows.iter_mut().filter(|row| row.index == index).for_each(|row| row.paused = false);
+    }
+
+    /// Bytes of keys and values of all rows.
+    pub fn cache_bytes(&self) -> usize {
+        self.rows.iter().flat_map(|row| &row.beams).map(|beam| beam.cache.bytes()).sum()
+    }
+}
+
+/// What a row in progress takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// The caller's name for it.
+    pub index: usize,
+    /// Whether it waits for [`Running::resume`].
+    pub paused: bool,
+    /// Tokens that the network has not seen yet.
+    pub pending: usize,
+    /// Tokens whose keys and values it holds.
+    pub cached: usize,
+}
+
+impl Ended {
+    fn of(row: Row<'_>) -> Self {
+        let index = row.index;
+        let (answer, past) = row.into_answer();
+        Self { index, answer: Ok(answer), past }
     }
 }
 

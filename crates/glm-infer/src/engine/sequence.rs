@@ -33,6 +33,8 @@ impl<'a> Endings<'a> {
 pub(super) struct Sequence<'a> {
     /// All that the repetition penalty sees: the pad token where there is padding, the prompt, the answer.
     ids: Vec<u32>,
+    /// Where the prompt begins: behind the pad token.
+    prompt: usize,
     /// Where the answer begins.
     answer: usize,
     /// The text, where stop strings are looked for.
@@ -60,11 +62,16 @@ impl<'a> Sequence<'a> {
             ends: Vec::new(),
             stop: None,
         });
-        Self { answer: ids.len(), ids, text }
+        Self { prompt: usize::from(padded), answer: ids.len(), ids, text }
     }
 
     pub(super) fn ids(&self) -> &[u32] {
         &self.ids
+    }
+
+    /// What the network sees: prompt and answer.
+    pub(super) fn tokens(&self) -> &[u32] {
+        &self.ids[self.prompt..]
     }
 
     pub(super) fn answer(&self) -> &[u32] {

@@ -14,7 +14,7 @@ mod trains;
 
 pub use block::Block;
 pub use inputs::{AdapterInputs, BlockDeltas, BlockInputs, Delta, SITES};
-pub use kv_cache::KvCache;
+pub use kv_cache::{CACHE_BLOCK, KvCache};
 pub use linear::{Linear, Weight};
 pub use load::{LoadOptions, Progress};
 pub use param::Param;

@@ -21,7 +21,7 @@ pub fn evaluate(
     stop: &AtomicBool,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Option<f64>> {
-    let mut slots = AdapterSlots::default();
+    let slots = AdapterSlots::default();
     let slot = match adapter {
         Some(Adapter::Prefix { encoder, .. }) => Some(slots.add(encoder)?),
         Some(Adapter::Lora(adapter)) => Some(slots.add_lora(adapter)),

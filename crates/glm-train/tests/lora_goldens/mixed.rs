@@ -13,7 +13,7 @@ fn rows_of_one_batch_may_use_base_prefix_and_lora() {
         let config = network.config();
         let golden = Golden::open(&format!("{folder}/lora/all.safetensors"));
         let rows = rows(config.variant, &golden, "batch");
-        let mut slots = AdapterSlots::default();
+        let slots = AdapterSlots::default();
         let Adapter::Prefix { encoder, .. } = prefix(config, false) else { unreachable!() };
         let second = PrefixEncoder::new(PrefixConfig::new(config, 3, false), &mut Rng::new(9)).unwrap();
         let used = [

@@ -155,7 +155,7 @@ fn prompts(variant: Variant, golden: &Golden, meta: &Value) -> Vec<(Vec<u32>, Po
 fn logits_with_the_adapter() {
     let mut compared = 0;
     for (name, network, lora, golden, meta) in cases().filter(|(.., golden, _)| golden.has("eval.logits")) {
-        let mut slots = AdapterSlots::default();
+        let slots = AdapterSlots::default();
         let slot = slots.add_lora(&lora);
         let prompts = prompts(network.config().variant, &golden, &meta);
         let mut batch = Batch::default();

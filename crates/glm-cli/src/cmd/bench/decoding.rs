@@ -112,15 +112,15 @@ fn steps(network: &Network, context: usize, batch: usize, mut step: impl FnMut(f
     let mut engine = Engine::new(network, &slots, SpecialIds { eos: Vec::new(), pad: 0 });
     engine.prefill_tokens = context * batch;
     let config = GenerationConfig { do_sample: false, max_new_tokens: Some(STEPS + 2), ..GenerationConfig::default() };
-    let mut running = engine.start(&config)?;
+    let mut running = engine.start();
     let prompt = ids(network.config(), context);
     let request = Request { positions: positions(network.config(), context), ..Request::new(prompt, None, &config) };
     for index in 0..batch {
-        running.admit(index, &request)?;
+        running.admit(index, &request, &config)?;
     }
     while !running.is_empty() {
         let began = Instant::now();
-        running.step(&mut |_, _| {})?;
+        running.step(&mut |_| {})?;
         if !step(began.elapsed().as_secs_f64()) {
             break;
         }

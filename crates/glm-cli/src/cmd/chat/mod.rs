@@ -3,13 +3,13 @@
 mod history;
 mod input;
 mod messages;
-mod stream;
 
 use crate::cmd::language::Language;
 use crate::cmd::{adapter, base, threads};
 use crate::config::ChatSettings;
 use crate::config::adapter::AdapterConfig;
 use anyhow::Context;
+use glm_data::prompt::Shown;
 use glm_data::{Positions, Tokenizer};
 use glm_infer::{Engine, Finish, GenerationConfig, InferError, Request, SpecialIds};
 use glm_model::adapter::AdapterSlots;
@@ -20,7 +20,6 @@ use signal_hook::consts::SIGINT;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stream::Shown;
 
 /// Prompt tokens of one forward pass: few, so that Ctrl-C is soon heard while a long prompt is read.
 const PREFILL_TOKENS: usize = 256;
@@ -32,8 +31,8 @@ const PREFILL_TOKENS: usize = 256;
 pub fn run(settings: ChatSettings) -> anyhow::Result<()> {
     threads::set(settings.threads)?;
     let loaded = base::load(&settings.base, settings.adapter.as_ref())?;
-    let mut slots = AdapterSlots::default();
-    let slot = adapter::add(&mut slots, loaded.adapter.as_ref())?;
+    let slots = AdapterSlots::default();
+    let slot = adapter::add(&slots, loaded.adapter.as_ref())?;
     eprintln!("{}", settings.base.describe());
     if let (Some(adapter), Some(files)) =
         (&loaded.adapter, settings.adapter.as_ref().and_then(AdapterConfig::init_from))

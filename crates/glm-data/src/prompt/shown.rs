@@ -1,11 +1,14 @@
 //! An answer on its way to the screen, while its end is not known yet.
 
-use glm_data::{StreamDecoder, Tokenizer, Variant, prompt};
+use super::process_response;
+use crate::tokenizer::{StreamDecoder, Tokenizer};
+use crate::variant::Variant;
 
-/// Longest placeholder that [`prompt::process_response`] fills in, in characters.
+/// Longest placeholder that [`process_response`] fills in, in characters.
 const PLACEHOLDER: usize = 8;
 
 /// Turns tokens into the text that may be shown already: what the finished answer will have at that place.
+#[derive(Debug)]
 pub struct Shown<'a> {
     tokenizer: &'a Tokenizer,
     decoder: StreamDecoder<'a>,
@@ -39,7 +42,7 @@ impl<'a> Shown<'a> {
     }
 
     fn answer(&self) -> String {
-        prompt::process_response(self.tokenizer.variant(), &self.raw)
+        process_response(self.tokenizer.variant(), &self.raw)
     }
 
     fn advance(&mut self, answer: &str, end: usize) -> String {
