@@ -1,6 +1,6 @@
 //! What can be checked on disk before anything large is loaded.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::adapter::AdapterConfig;
 use super::base::BaseConfig;
@@ -95,9 +95,7 @@ impl ServeSettings {
     /// Names the key, the path and what to do.
     pub fn preflight(&self) -> Result<(), UsageError> {
         model(&self.base, self.adapter.as_ref())?;
-        for (_, path) in &self.adapters {
-            present("--adapter", path)?;
-        }
+        named(&self.adapters)?;
         for (flag, folder) in [("--adapter_dir", &self.adapter_dir), ("--runs_dir", &self.runs)] {
             if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
                 refuse!("{flag} {}: there is no such folder", folder.display());
@@ -113,7 +111,8 @@ impl ChatSettings {
     /// # Errors
     /// Names the key, the path and what to do.
     pub fn preflight(&self) -> Result<(), UsageError> {
-        model(&self.base, self.adapter.as_ref())
+        model(&self.base, self.adapter.as_ref())?;
+        named(&self.adapters)
     }
 }
 
@@ -165,6 +164,10 @@ fn model(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> Result<(), Usage
         Some(files) => present(files.place(), files.path()),
         None => Ok(()),
     }
+}
+
+fn named(adapters: &[(String, PathBuf)]) -> Result<(), UsageError> {
+    adapters.iter().try_for_each(|(_, path)| present("--adapter", path))
 }
 
 fn base_folder(path: &Path) -> Result<(), UsageError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use glm_data::Variant;
 use glm_serve::{Defaults, check_name};
 
-use super::adapter::AdapterConfig;
+use super::adapter::{self, AdapterConfig};
 use super::base::BaseConfig;
 use super::outputs;
 use crate::args::serve::{LogFormat, ServeKeys};
@@ -124,12 +124,6 @@ impl ServeSettings {
         if access.no_auth && !keys.is_empty() {
             refuse!("{} contradicts the key that is given: leave one of them out", given.place("no_auth"));
         }
-        for (number, (name, _)) in served.adapter.0.iter().enumerate() {
-            check_name(name).map_err(|error| UsageError(format!("{}: {error}", given.place("adapter"))))?;
-            if served.adapter.0[..number].iter().any(|(before, _)| before == name) {
-                refuse!("{}: the name {name} is given twice", given.place("adapter"));
-            }
-        }
         if let Some(origin) = access.cors_origin.0.iter().find(|origin| !is_origin(origin)) {
             refuse!(
                 "{}: expected an origin as https://example.org, without a path, or *; found \"{origin}\"",
@@ -154,7 +148,7 @@ impl ServeSettings {
         let settings = Self {
             base: BaseConfig::new(given, model, base)?,
             adapter: AdapterConfig::to_use(given, model, &adapter.files(model.ptuning_checkpoint.as_deref()))?,
-            adapters: served.adapter.0.clone(),
+            adapters: adapter::named(given, &served.adapter, &[])?,
             adapter_dir: served.adapter_dir.clone(),
             name: served.served_model_name.clone(),
             runs: served.runs_dir.clone(),
