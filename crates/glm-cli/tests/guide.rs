@@ -128,6 +128,11 @@ fn tune() {
 }
 
 #[test]
+fn chat() {
+    run_page("chat.md");
+}
+
+#[test]
 fn chat_data() {
     run_page("chat-data.md");
 }
@@ -154,5 +159,9 @@ fn every_page_is_run() {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     pages.sort();
-    assert_eq!(pages, ["chat-data.md", "evaluate.md", "export.md", "speed.md", "tune.md"], "add a test for each page");
+    assert_eq!(
+        pages,
+        ["chat-data.md", "chat.md", "evaluate.md", "export.md", "speed.md", "tune.md"],
+        "add a test for each page"
+    );
 }

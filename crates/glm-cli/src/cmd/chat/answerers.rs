@@ -3,9 +3,9 @@
 use super::show::say;
 use crate::args::usage::UsageError;
 use crate::cmd::serve;
+use crate::config::BASE;
 use crate::config::ChatSettings;
 use crate::config::adapter::AdapterConfig;
-use crate::config::BASE;
 use anyhow::Context;
 use glm_serve::{AdapterError, Answerer, Models};
 use std::path::Path;

@@ -72,8 +72,8 @@ pub const ALL: [Spec; 13] = [
     spec(
         "compare",
         "[NAME ...]",
-        "let base and these adapters (none: all) answer every question; the first named one's answers are kept; again: off",
-        "原始模型与所列适配器（省略则为全部）同时回答每个问题，对话历史保留第一个所列者的回答；再次输入则关闭",
+        "base and these adapters (none: all) answer every question; again: off",
+        "原始模型与所列适配器（省略则为全部）都回答每个问题；再次输入则关闭",
     ),
     spec("again", "", "answer the last question anew", "重新生成上一个回答"),
     spec("undo", "", "forget the last question and its answer", "撤销上一轮对话"),
@@ -82,13 +82,13 @@ pub const ALL: [Spec; 13] = [
     spec(
         "set",
         "[NAME VALUE]",
-        "change how answers are made, as /set temperature 0.5; alone: show it",
-        "修改生成参数，如 /set temperature 0.5；不带参数则显示当前值",
+        "change how answers are made, as /set top_p 0.5; alone: show",
+        "修改生成参数，如 /set top_p 0.5；不带参数则显示当前值",
     ),
     spec(
         "save",
         "FILE",
-        "write the conversation into a new file, a line of JSON with messages",
+        "write the conversation as JSON with messages, into a new file",
         "将对话保存到新文件（一行含 messages 的 JSON）",
     ),
     spec("paste", "", "a question of several lines, up to a line \"\"\"", "输入多行问题，以单独一行 \"\"\" 结束"),

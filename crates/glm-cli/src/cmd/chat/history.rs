@@ -5,7 +5,7 @@ use glm_data::prompt::Role;
 use glm_data::{DataError, Tokenizer, Turn, chat_ids};
 use glm_infer::GenerationConfig;
 use glm_serve::Answerer;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// Room that is kept for an answer of unlimited length, when history has to give way.
 const ROOM: usize = 512;
@@ -45,6 +45,18 @@ pub struct Prompt {
     pub ids: Vec<u32>,
     /// Turns that had to give way for it, beside those that had to before.
     pub dropped: usize,
+}
+
+/// What is saved.
+#[derive(Serialize)]
+struct Line<'a> {
+    messages: Vec<Message<'a>>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: Role,
+    content: &'a str,
 }
 
 impl History {
@@ -93,14 +105,14 @@ impl History {
 
     /// The conversation as a line of JSON.
     pub fn line(&self) -> String {
-        let message = |role: Role, text: &str| json!({ "role": role.name(), "content": text });
+        let message = |role, content| Message { role, content };
         let system = self.system.iter().map(|text| message(Role::System, text));
         let turns = self
             .turns
             .iter()
             .flat_map(|(question, answer)| [message(Role::User, question), message(Role::Assistant, answer)]);
-        let messages: Vec<Value> = system.chain(turns).collect();
-        json!({ "messages": messages }).to_string()
+        let line = Line { messages: system.chain(turns).collect() };
+        serde_json::to_string(&line).expect("texts can be written as JSON")
     }
 
     /// The prompt for a question, made by what makes the server's and those of training. As many of the oldest turns as must
@@ -144,6 +156,7 @@ mod tests {
     use super::*;
     use glm_data::{Json, Variant, format, prompt};
     use glm_testkit::fixture;
+    use serde_json::{Value, json};
 
     const PLAIN: Form<'_> = Form { takes_history: true, source_prefix: "" };
 

@@ -76,11 +76,11 @@ impl Messages {
         let mut text = String::new();
         for spec in &command::ALL {
             let typed = format!("/{} {}", spec.name, spec.arguments);
-            let _ = writeln!(text, "  {typed:<18} {}", self.0.choose(spec.english, spec.chinese));
+            let _ = writeln!(text, "  {typed:<19} {}", self.0.choose(spec.english, spec.chinese));
         }
         text + self.0.choose(
-            "A line that ends with a backslash goes on in the next one; a line \"\"\" begins and ends a question of several lines. \
-             Tab completes commands and names.",
+            "A line that ends with a backslash goes on in the next one; a line \"\"\" begins and\n\
+             ends a question of several lines. Tab completes commands and names.",
             "行末的反斜杠表示下一行继续；多行问题以单独一行 \"\"\" 开始和结束。Tab 键补全命令和名称。",
         )
     }

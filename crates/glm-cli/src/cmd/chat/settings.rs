@@ -17,13 +17,16 @@ pub enum Wrong {
     Value(&'static str),
 }
 
-/// Changes a setting.
+/// Changes a setting, and returns its name as it is in [`NAMES`].
 ///
 /// # Errors
 /// When there is none of that name, or no answer follows from the value.
-pub fn set(config: &mut GenerationConfig, name: &str, value: &str) -> Result<(), Wrong> {
-    let name = name.replace('-', "_").to_ascii_lowercase();
-    match name.as_str() {
+pub fn set(config: &mut GenerationConfig, name: &str, value: &str) -> Result<&'static str, Wrong> {
+    let asked = name.replace('-', "_").to_ascii_lowercase();
+    let Some(name) = NAMES.into_iter().find(|name| *name == asked) else {
+        return Err(Wrong::Name(nearest(&asked, NAMES.into_iter())));
+    };
+    match name {
         "temperature" => config.temperature = read(value, "> 0", |x| *x > 0.0)?,
         "top_p" => config.top_p = read(value, "> 0, ≤ 1", |x| *x > 0.0 && *x <= 1.0)?,
         "top_k" => config.top_k = read(value, "0, 1, 2, ...", |_| true)?,
@@ -31,19 +34,18 @@ pub fn set(config: &mut GenerationConfig, name: &str, value: &str) -> Result<(),
         "max_new_tokens" => config.max_new_tokens = Some(read(value, "1, 2, 3, ..., none", |n| *n > 0)?),
         "repetition_penalty" => config.repetition_penalty = read(value, "> 0", |x| *x > 0.0)?,
         "seed" => config.seed = read(value, "0, 1, 2, ...", |_| true)?,
-        "do_sample" => config.do_sample = read(value, "true, false", |_| true)?,
-        _ => return Err(Wrong::Name(nearest(&name, NAMES.into_iter()))),
+        _ => config.do_sample = read(value, "true, false", |_| true)?,
     }
-    Ok(())
+    Ok(name)
 }
 
 fn read<T: FlagValue>(value: &str, expected: &'static str, fits: impl Fn(&T) -> bool) -> Result<T, Wrong> {
     T::parse(value).ok().filter(fits).ok_or(Wrong::Value(expected))
 }
 
-/// All settings with their values, one a line.
-pub fn show(config: &GenerationConfig) -> String {
-    let value = |name: &str| match name {
+/// A setting with its value.
+pub fn show(config: &GenerationConfig, name: &str) -> String {
+    let value = match name {
         "temperature" => config.temperature.show(),
         "top_p" => config.top_p.show(),
         "top_k" => config.top_k.show(),
@@ -52,7 +54,12 @@ pub fn show(config: &GenerationConfig) -> String {
         "seed" => config.seed.show(),
         _ => config.do_sample.show(),
     };
-    NAMES.map(|name| format!("  {name} {}", value(name))).join("\n")
+    format!("{name} {value}")
+}
+
+/// All settings with their values, one a line.
+pub fn show_all(config: &GenerationConfig) -> String {
+    NAMES.map(|name| format!("  {}", show(config, name))).join("\n")
 }
 
 #[cfg(test)]
@@ -71,7 +78,8 @@ mod tests {
             ("seed", "3"),
             ("do_sample", "False"),
         ] {
-            assert_eq!(set(&mut config, name, value), Ok(()), "{name}");
+            let known = name.replace('-', "_").to_lowercase();
+            assert_eq!(set(&mut config, name, value).unwrap(), known);
         }
         let expected = GenerationConfig {
             temperature: 0.5,
@@ -85,9 +93,9 @@ mod tests {
         };
         assert_eq!(config, expected);
         let shown = "  temperature 0.5\n  top_p 0.25\n  top_k 7\n  max_new_tokens 9\n  repetition_penalty 1.5\n  seed 3\n  do_sample false";
-        assert_eq!(show(&config), shown);
-        assert_eq!(set(&mut config, "max_new_tokens", "none"), Ok(()));
-        assert_eq!(config.max_new_tokens, None);
+        assert_eq!(show_all(&config), shown);
+        assert_eq!(set(&mut config, "max_new_tokens", "none"), Ok("max_new_tokens"));
+        assert_eq!(show(&config, "max_new_tokens"), "max_new_tokens none");
     }
 
     #[test]

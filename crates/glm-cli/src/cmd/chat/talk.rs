@@ -103,7 +103,7 @@ impl Talk<'_> {
                     say(self.messages.cleared());
                 }
                 Command::History => self.show_history(),
-                Command::Settings => say(&settings::show(&self.generation)),
+                Command::Settings => say(&settings::show_all(&self.generation)),
                 Command::Set(name, value) => self.set(&name, &value),
                 Command::Save(file) => self.save(&file),
                 // The loop deals with them.
@@ -229,7 +229,7 @@ impl Talk<'_> {
 
     fn set(&mut self, name: &str, value: &str) {
         match settings::set(&mut self.generation, name, value) {
-            Ok(()) => say(&settings::show(&self.generation)),
+            Ok(name) => say(&settings::show(&self.generation, name)),
             Err(Wrong::Name(near)) => say(&self.messages.unknown_setting(name, near)),
             Err(Wrong::Value(expected)) => say(&self.messages.bad_value(name, expected, value)),
         }
