@@ -81,7 +81,7 @@ pub fn run(settings: ServeSettings) -> anyhow::Result<()> {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                std::process::exit(super::train::INTERRUPTED.into());
+                std::process::exit(super::train::INTERRUPTED);
             });
         };
         server.run(listener, stop).await

@@ -65,7 +65,8 @@ pub fn ask(
         }
     }
     let choices = jobs.len();
-    let client = fields.user.as_deref().unwrap_or(client);
+    // Without keys anybody could call himself many users, and take many turns.
+    let client = fields.user.as_deref().filter(|_| state.keys.wanted()).unwrap_or(client);
     state.scheduler.submit(client, jobs)?;
     Ok(Asked { id: format!("{kind}-{:016x}", random()), created: now(), answerer, choices, alternatives, events })
 }

@@ -62,7 +62,7 @@ pub struct Fields {
     pub tools: Option<Json>,
     /// The prompt in front of the answer, in completions.
     pub echo: Option<bool>,
-    /// Who asks: requests of one are answered in turn with those of others.
+    /// Who asks: where keys are wanted, requests of one are answered in turn with those of others.
     pub user: Option<String>,
     /// Changes the answer, and is not supported.
     pub logit_bias: Option<Json>,

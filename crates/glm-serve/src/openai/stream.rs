@@ -110,12 +110,12 @@ async fn run(state: &Shared, asked: &mut Asked, form: &Form, events: &Events<'_>
         chunk(json!([choice]), None)
     };
     let mut lengths = vec![0; asked.choices];
-    for index in 0..asked.choices {
+    for (index, length) in lengths.iter_mut().enumerate() {
         if form.chat {
             let begin = json!([{ "index": index, "delta": { "role": "assistant", "content": "" }, "logprobs": null, "finish_reason": null }]);
             events.send(&chunk(begin, None)).await?;
         } else if let Some(text) = form.echo.get(index / form.n.max(1)) {
-            lengths[index] = text.chars().count();
+            *length = text.chars().count();
             events.send(&choice(index, Some(text.clone()), &[], None, 0)).await?;
         }
     }

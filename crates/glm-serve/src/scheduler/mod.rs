@@ -69,6 +69,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     queue: Queue<Job>,
+    /// Requests that are being answered.
+    running: usize,
     /// Nothing new is taken; what runs and waits is finished.
     stopping: bool,
     /// What runs and waits ends at once.
@@ -98,12 +100,7 @@ impl Scheduler {
     /// # Errors
     /// When the system starts no thread.
     pub fn start(model: Arc<Model>, limits: Limits, metrics: Arc<Metrics>) -> std::io::Result<Self> {
-        let state = State {
-            queue: Queue::new(limits.max_queue.saturating_add(limits.max_batch)),
-            stopping: false,
-            aborting: false,
-            usual_seconds: 1.0,
-        };
+        let state = State { queue: Queue::new(), running: 0, stopping: false, aborting: false, usual_seconds: 1.0 };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), metrics });
         let worker = {
             let (model, shared) = (Arc::clone(&model), Arc::clone(&shared));
@@ -136,9 +133,13 @@ impl Scheduler {
             return Err(Refused::Stopping);
         }
         let waiting = state.queue.len();
+        let room = self.limits.max_batch.saturating_sub(state.running).saturating_add(self.limits.max_queue);
         let rounds = waiting as f64 / self.limits.max_batch.max(1) as f64 + 1.0;
         let retry_after = (rounds * state.usual_seconds).ceil().clamp(1.0, 600.0) as u64;
-        state.queue.push_all(client, jobs).map_err(|_| Refused::Full { waiting, retry_after })?;
+        if waiting + jobs.len() > room {
+            return Err(Refused::Full { waiting, retry_after });
+        }
+        state.queue.push_all(client, jobs);
         self.shared.metrics.waiting.set(state.queue.len() as i64);
         drop(state);
         self.shared.changed.notify_one();

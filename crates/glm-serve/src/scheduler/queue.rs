@@ -2,19 +2,18 @@
 
 use std::collections::VecDeque;
 
-/// A bounded queue that is fair to clients: one with many requests waits behind one with few.
-#[derive(Debug)]
+/// A queue that is fair to clients: one with many requests waits behind one with few.
+#[derive(Debug, Default)]
 pub struct Queue<T> {
     /// Clients with waiting requests; the first is next.
     clients: VecDeque<(String, VecDeque<T>)>,
     len: usize,
-    limit: usize,
 }
 
 impl<T> Queue<T> {
-    /// An empty queue for at most `limit` requests.
-    pub fn new(limit: usize) -> Self {
-        Self { clients: VecDeque::new(), len: 0, limit }
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self { clients: VecDeque::new(), len: 0 }
     }
 
     /// Requests that wait.
@@ -27,21 +26,14 @@ impl<T> Queue<T> {
         self.len == 0
     }
 
-    /// Adds several requests of a client, or, where there is no room for all of them, none.
-    ///
-    /// # Errors
-    /// Gives the requests back.
-    pub fn push_all(&mut self, client: &str, items: Vec<T>) -> Result<(), Vec<T>> {
-        if items.len() > self.limit - self.len {
-            return Err(items);
-        }
+    /// Adds several requests of a client.
+    pub fn push_all(&mut self, client: &str, items: Vec<T>) {
         self.len += items.len();
         match self.clients.iter_mut().find(|(name, _)| name == client) {
             Some((_, waiting)) => waiting.extend(items),
             None if items.is_empty() => {}
             None => self.clients.push_back((client.to_owned(), items.into())),
         }
-        Ok(())
     }
 
     /// The request that is next, still in the queue.
@@ -80,12 +72,12 @@ mod tests {
 
     #[test]
     fn clients_take_turns_and_keep_their_order() {
-        let mut queue = Queue::new(6);
-        assert!(queue.push_all("many", vec![1, 2, 3]).is_ok());
-        assert!(queue.push_all("few", vec![10]).is_ok());
-        assert!(queue.push_all("many", vec![4]).is_ok());
-        assert_eq!(queue.push_all("other", vec![20, 21]), Err(vec![20, 21]), "all or none");
-        assert!(queue.push_all("other", vec![20]).is_ok());
+        let mut queue = Queue::new();
+        for (client, items) in
+            [("many", vec![1, 2, 3]), ("few", vec![10]), ("many", vec![4]), ("other", vec![20]), ("none", vec![])]
+        {
+            queue.push_all(client, items);
+        }
         assert_eq!((queue.len(), queue.peek()), (6, Some(&1)));
         let order: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [1, 10, 20, 2, 3, 4]);
@@ -93,11 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_makes_room() {
-        let mut queue = Queue::new(3);
-        assert!(queue.push_all("a", vec![1, 2]).is_ok() && queue.push_all("b", vec![3]).is_ok());
+    fn what_leaves_leaves_the_others_in_order() {
+        let mut queue = Queue::new();
+        queue.push_all("a", vec![1, 2]);
+        queue.push_all("b", vec![3]);
         assert_eq!(queue.take_out(|item| item % 2 == 1), [1, 3]);
-        assert!(queue.push_all("c", vec![5, 7]).is_ok());
-        assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), [2, 5, 7]);
+        queue.push_all("c", vec![5, 7]);
+        assert_eq!((queue.len(), std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>()), (3, vec![2, 5, 7]));
     }
 }

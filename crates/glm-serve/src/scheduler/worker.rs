@@ -125,6 +125,7 @@ impl Worker<'_> {
                 return;
             }
             let Some(job) = state.queue.pop() else { return };
+            state.running += 1;
             drop(state);
             self.begin(job);
         }
@@ -228,7 +229,10 @@ impl Worker<'_> {
 
     fn measure(&self) {
         let metrics = &self.shared.metrics;
-        metrics.waiting.set(self.shared.state().queue.len() as i64);
+        let mut state = self.shared.state();
+        state.running = self.active.len();
+        metrics.waiting.set(state.queue.len() as i64);
+        drop(state);
         metrics.running.set(self.running.len() as i64);
         metrics.paused.set(self.running.loads().filter(|load| load.paused).count() as i64);
         metrics.cache_used.set(self.running.cache_bytes() as i64);

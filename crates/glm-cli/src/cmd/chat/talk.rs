@@ -100,6 +100,7 @@ impl Talk<'_> {
                 Command::Clear => {
                     self.history.clear();
                     self.open = None;
+                    self.pasts.clear();
                     say(self.messages.cleared());
                 }
                 Command::History => self.show_history(),
