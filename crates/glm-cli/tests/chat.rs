@@ -2,89 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
-mod args_support;
+mod chat_support;
 
-use args_support::stderr;
 use assert_cmd::Command;
-use glm_data::{Rng, Tokenizer, Turn, Variant, prompt};
-use glm_infer::{Engine, GenerationConfig, Request, SpecialIds};
-use glm_model::adapter::{AdapterSlots, PrefixConfig, PrefixEncoder, PrefixFile, write_prefix};
+use chat_support::{GREEDY, refused, room};
+use glm_data::prompt;
+use glm_model::adapter::{PrefixConfig, PrefixEncoder, PrefixFile};
 use glm_model::{DenseType, LoadOptions, Network, Scheme};
-use glm_testkit::{fixture, write_random_base};
+use glm_testkit::write_random_base;
 use std::path::Path;
-use std::process::Output;
-use std::sync::atomic::AtomicBool;
-
-/// A folder with a base in `base/`, and the base itself.
-struct Room {
-    folder: tempfile::TempDir,
-    tokenizer: Tokenizer,
-    network: Network,
-}
-
-fn room() -> Room {
-    let folder = tempfile::tempdir().unwrap();
-    let base = folder.path().join("base");
-    std::fs::create_dir(&base).unwrap();
-    std::fs::copy(fixture("tiny-tokenizer/tokenizer.model"), base.join("tokenizer.model")).unwrap();
-    let tokenizer = Tokenizer::from_file(&base.join("tokenizer.model"), Variant::ChatGlm2).unwrap();
-    write_random_base(&base, tokenizer.vocab_size() + 4, 7);
-    let network = Network::load(&base, LoadOptions::default(), &mut |_, _| {}).unwrap();
-    Room { folder, tokenizer, network }
-}
-
-impl Room {
-    fn chat(&self, flags: &str, typed: &str) -> Output {
-        let mut command = Command::cargo_bin("glmtune").unwrap();
-        command.current_dir(self.folder.path()).env("LC_ALL", "C").arg("chat").args(flags.split_whitespace());
-        command.write_stdin(typed).output().unwrap()
-    }
-
-    /// A chat that goes well: the answers on standard output, and standard error.
-    fn answers(&self, flags: &str, typed: &str) -> (String, String) {
-        let output = self.chat(&format!("--model_name_or_path base {flags}"), typed);
-        assert!(output.status.success(), "{flags}: {}", stderr(&output));
-        (String::from_utf8(output.stdout.clone()).unwrap(), stderr(&output))
-    }
-
-    /// The greedy answer of so many tokens to a question after turns.
-    fn expected(&self, prefix: Option<&PrefixEncoder>, history: &[Turn], question: &str, tokens: usize) -> String {
-        self.expected_from(&self.network, prefix, history, question, tokens)
-    }
-
-    fn expected_from(
-        &self,
-        network: &Network,
-        prefix: Option<&PrefixEncoder>,
-        history: &[Turn],
-        question: &str,
-        tokens: usize,
-    ) -> String {
-        let slots = AdapterSlots::default();
-        let slot = prefix.map(|prefix| slots.add(prefix).unwrap());
-        let config = GenerationConfig { do_sample: false, max_new_tokens: Some(tokens), ..Default::default() };
-        let ids = prompt::prompt_ids(&self.tokenizer, question, history, None);
-        let engine = Engine::new(network, &slots, SpecialIds::of(&self.tokenizer));
-        let request = Request::new(ids, slot, &config);
-        let answers = engine.generate(&[request], &config, &AtomicBool::new(false), &mut |_, _| {}).unwrap();
-        prompt::process_response(Variant::ChatGlm2, &self.tokenizer.decode(&answers[0].tokens))
-    }
-
-    fn prefix(&self, folder: &str, seed: u64) -> PrefixEncoder {
-        let config = PrefixConfig::new(self.network.config(), 5, false);
-        let prefix = PrefixEncoder::new(config, &mut Rng::new(seed)).unwrap();
-        self.save(folder, &prefix);
-        prefix
-    }
-
-    fn save(&self, folder: &str, prefix: &PrefixEncoder) {
-        let folder = self.folder.path().join(folder);
-        std::fs::create_dir(&folder).unwrap();
-        write_prefix(&folder, prefix, &Default::default()).unwrap();
-    }
-}
-
-const GREEDY: &str = "--do_sample false --max_new_tokens 9";
 
 #[test]
 fn a_conversation_remembers_until_it_is_cleared() {
@@ -159,15 +85,6 @@ fn a_checkpoint_answers_over_every_form_of_the_base() {
     assert_eq!(file.pre_seq_len(), 5);
 }
 
-fn refused(output: &Output, code: i32, parts: &[&str]) {
-    let message = stderr(output);
-    assert_eq!(output.status.code(), Some(code), "{message}");
-    assert!(!message.contains("panicked"), "{message}");
-    for part in parts {
-        assert!(message.contains(part), "expected {part:?} in {message}");
-    }
-}
-
 #[test]
 fn what_does_not_fit_together_is_named() {
     let room = room();
@@ -209,7 +126,7 @@ fn numbers_that_are_not_finite_end_the_program_with_an_error() {
     let room = room();
     let config = PrefixConfig::new(room.network.config(), 2, false);
     let huge = PrefixEncoder::from_values(config, |_, n| vec![f32::MAX; n]).unwrap();
-    room.save("diverged", &huge);
+    room.save("diverged", &huge, &[]);
     let output =
         room.chat(&format!("--model_name_or_path base --ptuning_checkpoint diverged {GREEDY}"), "你好\n你好\n");
     refused(&output, 1, &["at token 1 of the answer", "are not finite"]);
@@ -223,11 +140,13 @@ fn sigint_stops_the_answer_and_not_the_program() {
     use std::process::{Command, Stdio};
 
     let room = room();
+    room.prefix("a", 3);
     let beginning = room.expected(None, &[], "你好", 500);
     assert!(beginning.len() > 400 && !beginning.contains('\n'), "the answer is too short to be stopped");
     let mut chat = Command::new(env!("CARGO_BIN_EXE_glmtune"))
         .current_dir(room.folder.path())
         .args("chat --model_name_or_path base --do_sample false --max_length 1000000 --no_history".split(' '))
+        .args("--adapter a=a".split(' '))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -235,6 +154,7 @@ fn sigint_stops_the_answer_and_not_the_program() {
         .unwrap();
     let interrupt = |id: u32| Command::new("kill").args(["-INT", &id.to_string()]).status().unwrap();
     let (mut questions, mut answers) = (chat.stdin.take().unwrap(), BufReader::new(chat.stdout.take().unwrap()));
+    questions.write_all("/use base\n".as_bytes()).unwrap();
     for _ in 0..2 {
         questions.write_all("你好\n".as_bytes()).unwrap();
         let mut begun = [0; 30];
@@ -244,6 +164,19 @@ fn sigint_stops_the_answer_and_not_the_program() {
         answers.read_until(b'\n', &mut rest).unwrap();
         assert_eq!(rest.last(), Some(&b'\n'), "the answer ends as a line");
     }
+    // Of several, all are stopped, and the others are still shown.
+    questions.write_all("/compare\n你好\n".as_bytes()).unwrap();
+    let mut line = || {
+        let mut line = Vec::new();
+        answers.read_until(b'\n', &mut line).unwrap();
+        String::from_utf8_lossy(&line).into_owned()
+    };
+    assert_eq!(line(), "[base]\n");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(interrupt(chat.id()).success());
+    assert!(line().len() > 1);
+    assert_eq!(line(), "[a]\n");
+    assert!(line().len() > 1);
     questions.write_all(b"stop\n").unwrap();
     assert!(chat.wait().unwrap().success());
 }

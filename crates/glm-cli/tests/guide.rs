@@ -134,6 +134,11 @@ fn tune() {
 }
 
 #[test]
+fn chat() {
+    run_page("chat.md");
+}
+
+#[test]
 fn chat_data() {
     run_page("chat-data.md");
 }
@@ -184,7 +189,7 @@ fn every_page_is_run() {
     pages.sort();
     assert_eq!(
         pages,
-        ["chat-data.md", "evaluate.md", "export.md", "serve.md", "speed.md", "tune.md"],
+        ["chat-data.md", "chat.md", "evaluate.md", "export.md", "serve.md", "speed.md", "tune.md"],
         "add a test for each page"
     );
 }

@@ -34,11 +34,16 @@ Example:
 
 /// For `glmtune chat --help`.
 pub const CHAT: &str = "\
-In the conversation: clear forgets the history, stop leaves, Ctrl-C stops an answer.
+In the conversation: a line is a question, and /help lists what else can be typed: /use NAME lets another adapter answer,
+/compare lets base and adapters answer side by side, /again, /undo, /set, /save FILE. clear forgets the history, stop leaves,
+Ctrl-C stops an answer. A line \"\"\" begins and ends a question of several lines. Without a terminal, standard input holds a
+question or command a line, and standard output gets the answers alone.
 
 Examples:
   glmtune chat --model_name_or_path THUDM/chatglm2-6b --ptuning_checkpoint output/adgen/checkpoint-3000 --quantization_bit 4
-  glmtune chat --model_name_or_path THUDM/chatglm3-6b --lora_checkpoint output/lora/checkpoint-1000 --no_history";
+  glmtune chat --model_name_or_path THUDM/chatglm3-6b --lora_checkpoint output/lora/checkpoint-1000 --no_history
+  glmtune chat --model_name_or_path THUDM/chatglm2-6b --adapter before=output/adgen/checkpoint-1000 \\
+      --adapter after=output/adgen/checkpoint-3000";
 
 /// For `glmtune dev random-base --help`.
 pub const RANDOM_BASE: &str = "\

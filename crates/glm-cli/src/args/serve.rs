@@ -5,29 +5,8 @@ use std::path::PathBuf;
 use super::keys::{key_sets, keys};
 use super::method::AdapterArgs;
 use super::model::{BaseArgs, ModelArgs};
-use super::types::Bytes;
+use super::types::{Bytes, NamedPaths};
 use super::value::{FlagValue, choice};
-
-/// Adapters with their names, in the order given.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NamedPaths(pub Vec<(String, PathBuf)>);
-
-impl FlagValue for NamedPaths {
-    const METAVAR: &'static str = "NAME=PATH";
-    const REPEATS: bool = true;
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let pair = |line: &str| match line.split_once('=') {
-            Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), PathBuf::from(path))),
-            _ => Err("a name, an equals sign and a path".to_owned()),
-        };
-        text.lines().map(pair).collect::<Result<_, _>>().map(Self)
-    }
-
-    fn show(&self) -> String {
-        self.0.iter().map(|(name, path)| format!("{name}={}", path.display())).collect::<Vec<_>>().join(" ")
-    }
-}
 
 /// Texts, in the order given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

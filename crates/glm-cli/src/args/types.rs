@@ -43,6 +43,27 @@ impl FlagValue for ResumeFlag {
     }
 }
 
+/// Adapters with their names, in the order given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedPaths(pub Vec<(String, PathBuf)>);
+
+impl FlagValue for NamedPaths {
+    const METAVAR: &'static str = "NAME=PATH";
+    const REPEATS: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let pair = |line: &str| match line.split_once('=') {
+            Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), PathBuf::from(path))),
+            _ => Err("a name, an equals sign and a path".to_owned()),
+        };
+        text.lines().map(pair).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn show(&self) -> String {
+        self.0.iter().map(|(name, path)| format!("{name}={}", path.display())).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Texts: one as it stands, or several as a json list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Texts(pub Vec<String>);

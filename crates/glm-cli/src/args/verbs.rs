@@ -11,7 +11,7 @@ use super::method::{AdapterArgs, MethodArgs};
 use super::model::{BaseArgs, ModelArgs};
 use super::peers::{ChatGlmTuningArgs, EfficientTuningArgs, LauncherArgs};
 use super::training::{DecodingArgs, OurTrainingArgs, PredictArgs, TaskArgs, TrainingArgs};
-use super::types::{Bytes, FileDtype, FileFormat};
+use super::types::{Bytes, FileDtype, FileFormat, NamedPaths};
 
 key_sets! {
     /// Keys of `train` and `evaluate`.
@@ -78,6 +78,12 @@ keys! {
     system_prompt: Option<String> = None;
     /// The same as --quantization_bit 8
     load_in_8bit: bool = false;
+    /// An adapter and its name in the conversation, where /use NAME and /compare speak of it; a prefix or LoRA, in any layout. The
+    /// first one answers at first. May be given several times
+    adapter: NamedPaths = NamedPaths::default();
+    /// Keep the lines that are typed on a terminal for the next conversation, the newest 1000 of them: glmtune/chat_history in
+    /// XDG_STATE_HOME (default: ~/.local/state), which only you can read
+    input_history: bool = true;
 }
 
 key_sets! {

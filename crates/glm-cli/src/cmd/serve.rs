@@ -137,7 +137,7 @@ fn tell(id: &str) {
 }
 
 /// The last part of a path, as far as it can be a name.
-fn plain(path: &Path) -> Option<String> {
+pub fn plain(path: &Path) -> Option<String> {
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name: String = whole
         .file_name()?
@@ -150,7 +150,8 @@ fn plain(path: &Path) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-fn name_of(base: &BaseConfig) -> String {
+/// The name of a base where none is given.
+pub fn name_of(base: &BaseConfig) -> String {
     let path = PathBuf::from(&base.path);
     plain(&path).unwrap_or_else(|| "base".into())
 }

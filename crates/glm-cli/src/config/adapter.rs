@@ -1,14 +1,16 @@
 //! What trains or is used on a base, and the files that it comes from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use glm_model::Trains;
+use glm_serve::check_name;
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
 use crate::args::keys::KeySet;
 use crate::args::model::ModelArgs;
 use crate::args::sources::Given;
+use crate::args::types::NamedPaths;
 use crate::args::usage::{UsageError, refuse};
 
 /// What is trained, or used on the base. Sizes are always present without files to begin with; with them they may be
@@ -167,6 +169,29 @@ impl<'a> Files<'a> {
         }
         Ok(())
     }
+}
+
+/// What is named by `--adapter NAME=PATH`, or by another `key` of that form. Names in `reserved` stand for something else.
+///
+/// # Errors
+/// When a name cannot be used, or is given twice.
+pub fn named<K: KeySet>(
+    given: &Given<K>,
+    key: &str,
+    adapters: &NamedPaths,
+    reserved: &[&str],
+) -> Result<Vec<(String, PathBuf)>, UsageError> {
+    let place = || given.place(key);
+    for (number, (name, _)) in adapters.0.iter().enumerate() {
+        check_name(name).map_err(|error| UsageError(format!("{}: {error}", place())))?;
+        if adapters.0[..number].iter().any(|(before, _)| before == name) {
+            refuse!("{}: the name {name} is given twice", place());
+        }
+        if reserved.contains(&name.as_str()) {
+            refuse!("{}: the name {name} stands for the bare base; give the adapter another one", place());
+        }
+    }
+    Ok(adapters.0.clone())
 }
 
 /// A key that asks for a prefix, if one was given.

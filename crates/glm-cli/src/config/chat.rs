@@ -1,10 +1,12 @@
 //! Settings of `chat`.
 
+use std::path::PathBuf;
+
 use glm_data::Variant;
 use glm_infer::GenerationConfig;
 use serde::Serialize;
 
-use super::adapter::AdapterConfig;
+use super::adapter::{self, AdapterConfig};
 use super::base::BaseConfig;
 use super::outputs;
 use crate::args::sources::Given;
@@ -12,13 +14,18 @@ use crate::args::types::Bits;
 use crate::args::usage::{Remark, UsageError, refuse};
 use crate::args::verbs::ChatKeys;
 
+/// What the bare base is called in a conversation.
+pub const BASE: &str = "base";
+
 /// A conversation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChatSettings {
     /// The base.
     pub base: BaseConfig,
-    /// A trained adapter.
+    /// The adapter of the flags that other verbs have too: it answers at first.
     pub adapter: Option<AdapterConfig>,
+    /// Adapters by their names.
+    pub adapters: Vec<(String, PathBuf)>,
     /// Decoding, but for what the model decides.
     generation: GenerationConfig,
     /// What was asked for; the model decides the others.
@@ -27,6 +34,8 @@ pub struct ChatSettings {
     pub history: bool,
     /// What stands before the conversation.
     pub system_prompt: Option<String>,
+    /// Keep what is typed on a terminal for the next conversation.
+    pub input_history: bool,
     /// Threads to compute with; `None`: one a core.
     pub threads: Option<usize>,
 }
@@ -64,6 +73,7 @@ impl ChatSettings {
         let settings = Self {
             base: BaseConfig::new(given, &model, &keys.base)?,
             adapter: AdapterConfig::to_use(given, &model, &files)?,
+            adapters: adapter::named(given, "adapter", &talk.adapter, &[BASE])?,
             generation: outputs::decoding(
                 &keys.decoding,
                 GenerationConfig {
@@ -79,6 +89,7 @@ impl ChatSettings {
             asked: Asked { max_length: talk.max_length, top_p: talk.top_p, temperature: talk.temperature },
             history: !talk.no_history,
             system_prompt: talk.system_prompt.clone().filter(|text| !text.is_empty()),
+            input_history: talk.input_history,
             threads: outputs::threads(given, keys.base.threads)?,
         };
         let generation = settings.generation(Variant::ChatGlm2);

@@ -20,7 +20,7 @@ pub mod serve;
 mod summary;
 pub mod tools;
 
-pub use chat::ChatSettings;
+pub use chat::{BASE, ChatSettings};
 pub use dev::{DemoBaseSettings, DemoSettings, PathSettings, RandomBaseSettings};
 pub use machine::{BenchSettings, DoctorSettings};
 pub use plan::resolve_plan;

@@ -1,6 +1,6 @@
 //! What can be checked on disk before anything large is loaded.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::adapter::AdapterConfig;
 use super::base::BaseConfig;
@@ -110,9 +110,7 @@ impl ServeSettings {
     /// Names the key, the path and what to do.
     pub fn preflight(&self) -> Result<(), UsageError> {
         model(&self.base, self.adapter.as_ref())?;
-        for (_, path) in &self.adapters {
-            present("--adapter", path)?;
-        }
+        named(&self.adapters)?;
         if let Some(watch) = &self.watch {
             rows_of("--watch_file", &watch.file)?;
             if let Some((_, run)) = watch.runs.iter().find(|(_, run)| run.exists() && !run.is_dir()) {
@@ -134,7 +132,8 @@ impl ChatSettings {
     /// # Errors
     /// Names the key, the path and what to do.
     pub fn preflight(&self) -> Result<(), UsageError> {
-        model(&self.base, self.adapter.as_ref())
+        model(&self.base, self.adapter.as_ref())?;
+        named(&self.adapters)
     }
 }
 
@@ -186,6 +185,10 @@ fn model(base: &BaseConfig, adapter: Option<&AdapterConfig>) -> Result<(), Usage
         Some(files) => present(files.place(), files.path()),
         None => Ok(()),
     }
+}
+
+fn named(adapters: &[(String, PathBuf)]) -> Result<(), UsageError> {
+    adapters.iter().try_for_each(|(_, path)| present("--adapter", path))
 }
 
 fn base_folder(path: &Path) -> Result<(), UsageError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use glm_data::Variant;
 use glm_serve::{Defaults, check_name};
 
-use super::adapter::AdapterConfig;
+use super::adapter::{self, AdapterConfig};
 use super::base::BaseConfig;
 use super::outputs;
 use crate::args::serve::{LogFormat, ServeKeys};
@@ -37,7 +37,7 @@ pub struct WatchSettings {
 impl WatchSettings {
     fn new(given: &Given<ServeKeys>) -> Result<Option<Self>, UsageError> {
         let keys = &given.keys.watch;
-        let runs = keys.watch.0.clone();
+        let runs = adapter::named(given, "watch", &keys.watch, &[])?;
         if runs.is_empty() {
             if let Some(name) =
                 ["watch_file", "watch_rows", "watch_samples", "watch_interval"].into_iter().find(|name| given.has(name))
@@ -46,7 +46,6 @@ impl WatchSettings {
             }
             return Ok(None);
         }
-        names(given, "watch", &runs)?;
         let Some(file) = keys.watch_file.clone() else {
             refuse!("{} needs --watch_file: a file of rows on which checkpoints are compared", given.place("watch"))
         };
@@ -58,17 +57,6 @@ impl WatchSettings {
         let interval = Duration::from_secs(keys.watch_interval as u64);
         Ok(Some(Self { runs, file, rows: keys.watch_rows, samples: keys.watch_samples, interval }))
     }
-}
-
-/// Refuses names that cannot be used or are given twice.
-fn names(given: &Given<ServeKeys>, key: &str, named: &[(String, PathBuf)]) -> Result<(), UsageError> {
-    for (number, (name, _)) in named.iter().enumerate() {
-        check_name(name).map_err(|error| UsageError(format!("{}: {error}", given.place(key))))?;
-        if named[..number].iter().any(|(before, _)| before == name) {
-            refuse!("{}: the name {name} is given twice", given.place(key));
-        }
-    }
-    Ok(())
 }
 
 /// A server.
@@ -178,7 +166,6 @@ impl ServeSettings {
         if access.no_auth && !keys.is_empty() {
             refuse!("{} contradicts the key that is given: leave one of them out", given.place("no_auth"));
         }
-        names(given, "adapter", &served.adapter.0)?;
         if let Some(origin) = access.cors_origin.0.iter().find(|origin| !is_origin(origin)) {
             refuse!(
                 "{}: expected an origin as https://example.org, without a path, or *; found \"{origin}\"",
@@ -203,7 +190,7 @@ impl ServeSettings {
         let settings = Self {
             base: BaseConfig::new(given, model, base)?,
             adapter: AdapterConfig::to_use(given, model, &adapter.files(model.ptuning_checkpoint.as_deref()))?,
-            adapters: served.adapter.0.clone(),
+            adapters: adapter::named(given, "adapter", &served.adapter, &[])?,
             adapter_dir: served.adapter_dir.clone(),
             watch: WatchSettings::new(given)?,
             name: served.served_model_name.clone(),
