@@ -93,7 +93,7 @@ async function handle(state, request, response) {
     return json(response, 200, {
       base: { name: 'chatglm2-6b', variant: 'ChatGLM2', layers: 28, parameters: 6243584000, held_as: 'INT4, output layer INT4', compute: 'bf16' },
       default_model: 'chatglm2-6b', models: state.models,
-      defaults: { max_length: 8192, top_p: 0.8, temperature: 0.8, top_k: 50, repetition_penalty: 1.0 },
+      defaults: { max_length: 8192, top_p: 0.800000011920929, temperature: 0.800000011920929, top_k: 50, repetition_penalty: 1.0 },
       limits: { max_length: 32768 }, runs: state.runs !== null,
     });
   }

@@ -30,7 +30,7 @@ use args::{Stop, Verb};
 use config::tools::{DataCheckSettings, DataConvertSettings, ExportSettings, VerifySettings};
 use config::{
     BenchSettings, ChatSettings, DemoBaseSettings, DemoSettings, DoctorSettings, PathSettings, RandomBaseSettings,
-    ServeSettings,
+    ReplaySettings, ServeSettings,
 };
 
 fn main() -> ExitCode {
@@ -84,6 +84,12 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             show(&remarks);
             settings.preflight()?;
             cmd::verify_adapter::run(&settings)
+        }
+        Verb::Replay(given) => {
+            let (settings, remarks) = ReplaySettings::resolve(&given)?;
+            show(&remarks);
+            settings.preflight()?;
+            cmd::replay::run(&settings)
         }
         Verb::DataCheck(file, given) => {
             let (settings, remarks) = DataCheckSettings::resolve(file, &given)?;

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::World;
@@ -18,11 +19,16 @@ fn guide() -> PathBuf {
 
 /// The shell blocks of a page.
 fn blocks(page: &str) -> Vec<String> {
+    blocks_of(page, "```sh")
+}
+
+/// The blocks that begin with a line.
+fn blocks_of(page: &str, first: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut block: Option<String> = None;
     for line in page.lines() {
         match (&mut block, line) {
-            (None, "```sh") => block = Some(String::new()),
+            (None, line) if line == first => block = Some(String::new()),
             (Some(_), "```") => blocks.extend(block.take()),
             (Some(text), line) => *text += &format!("{line}\n"),
             (None, _) => {}
@@ -152,6 +158,28 @@ fn speed() {
     run_page("speed.md");
 }
 
+/// Servers run until they are stopped: each is started, on another port, and has to listen.
+#[test]
+fn serve() {
+    let text = std::fs::read_to_string(guide().join("serve.md")).unwrap();
+    let world = world();
+    std::fs::create_dir_all(world.path("output")).unwrap();
+    std::fs::write(world.path("admin.keys"), "admin\n").unwrap();
+    let mut started = 0;
+    for block in blocks_of(&text, "```text") {
+        let Some(words) = block.strip_prefix("glmtune serve ") else { continue };
+        let words = format!("serve {} --port 0", words.replace('\\', " "));
+        let mut server = world.glmtune(&words).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert!(line.starts_with("http://"), "{block}\n{line}");
+        started += 1;
+    }
+    assert!(started > 0, "serve.md starts no server");
+}
+
 #[test]
 fn every_page_is_run() {
     let mut pages: Vec<String> = std::fs::read_dir(guide())
@@ -161,7 +189,7 @@ fn every_page_is_run() {
     pages.sort();
     assert_eq!(
         pages,
-        ["chat-data.md", "chat.md", "evaluate.md", "export.md", "speed.md", "tune.md"],
+        ["chat-data.md", "chat.md", "evaluate.md", "export.md", "serve.md", "speed.md", "tune.md"],
         "add a test for each page"
     );
 }

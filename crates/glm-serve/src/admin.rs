@@ -3,6 +3,7 @@
 use crate::http::error::ApiError;
 use crate::http::state::Shared;
 use crate::models::{AdapterError, Answerer, check_name};
+use crate::watch;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -63,6 +64,21 @@ pub async fn unload(State(state): State<Shared>, Path(name): Path<String>) -> Re
     Ok(Json(json!({ "unloaded": name })))
 }
 
+/// Serves again what was served under a name before; what goes is not promoted again by a watch.
+///
+/// # Errors
+/// When none of that name is loaded, or it has replaced nothing.
+pub async fn roll_back(State(state): State<Shared>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    let (gone, now) = state.models.roll_back(&name).map_err(refused)?;
+    let files = |answerer: &Answerer| Some(answerer.adapter.as_ref()?.path.file_name()?.to_string_lossy().into_owned());
+    let answer = json!({ "rolled_back": files(&gone), "serving": files(&now), "now": described(&now) });
+    tracing::info!(adapter = name, rolled_back = files(&gone), serving = files(&now), "rolled back");
+    let shared = state.clone();
+    let noted = tokio::task::spawn_blocking(move || watch::note_roll_back(&shared, &name, &gone, &now));
+    noted.await.map_err(|_| ApiError::server("the roll-back was made, and its record broke off"))?;
+    Ok(Json(answer))
+}
+
 fn described(answerer: &Answerer) -> Value {
     json!({ "id": answerer.id, "adapter": answerer.adapter, "created": answerer.created })
 }
@@ -93,7 +109,9 @@ fn refused(error: AdapterError) -> ApiError {
     let message = error.to_string();
     match error {
         AdapterError::Name(_) => ApiError::invalid("name", message),
-        AdapterError::Taken(_) => ApiError { status: StatusCode::CONFLICT, ..ApiError::invalid("name", message) },
+        AdapterError::Taken(_) | AdapterError::NothingEarlier(_) => {
+            ApiError { status: StatusCode::CONFLICT, ..ApiError::invalid("name", message) }
+        }
         AdapterError::Unknown(_) => ApiError::not_found(message),
         AdapterError::Files { .. } => {
             ApiError { status: StatusCode::UNPROCESSABLE_ENTITY, ..ApiError::invalid("name", message) }

@@ -11,12 +11,17 @@ mod model;
 mod models;
 mod openai;
 mod page;
+mod runs;
 mod scheduler;
+mod watch;
 
 pub use admin::adapters_in;
 pub use config::{Defaults, ServeConfig};
 pub use http::Server;
+pub use http::error::ApiError;
 pub use metrics::Metrics;
 pub use model::Model;
 pub use models::{AdapterError, AdapterInfo, Answerer, Models, Turns, check_name};
+pub use openai::chat_prompt;
 pub use scheduler::{Event, Failure, Job, Limits, Refused, Scheduler, Used};
+pub use watch::{Watch, Watched};

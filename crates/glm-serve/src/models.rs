@@ -11,6 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Longest name of an adapter, in characters.
 const LONGEST_NAME: usize = 64;
 
+/// Versions of an adapter that are kept beside the one that is served.
+const EARLIER: usize = 3;
+
 /// Whether an adapter was trained on conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -91,6 +94,9 @@ pub enum AdapterError {
     /// There is none of that name.
     #[error("no adapter {0:?} is loaded")]
     Unknown(String),
+    /// Nothing was served under the name before.
+    #[error("adapter {0:?} has replaced none, so that there is nothing to roll back to")]
+    NothingEarlier(String),
     /// Its files.
     #[error("adapter {name:?}: {source}")]
     Files {
@@ -107,6 +113,9 @@ pub struct Models {
     model: Arc<Model>,
     base: Arc<Answerer>,
     adapters: RwLock<BTreeMap<String, Arc<Answerer>>>,
+    /// What was served under a name before, the newest last, for a roll-back. Kept whole: a training may have removed its files.
+    /// Locked after `adapters` only.
+    earlier: RwLock<BTreeMap<String, Vec<Arc<Answerer>>>>,
     /// Adapter that answers where a request names no model.
     default_adapter: RwLock<Option<String>>,
 }
@@ -116,7 +125,13 @@ impl Models {
     pub fn new(model: Arc<Model>, base_name: &str) -> Self {
         let base =
             Answerer { id: base_name.to_owned(), adapter: None, created: now(), slot: None, model: Arc::clone(&model) };
-        Self { model, base: Arc::new(base), adapters: RwLock::default(), default_adapter: RwLock::default() }
+        Self {
+            model,
+            base: Arc::new(base),
+            adapters: RwLock::default(),
+            earlier: RwLock::default(),
+            default_adapter: RwLock::default(),
+        }
     }
 
     /// What computes.
@@ -147,8 +162,8 @@ impl Models {
         Ok(answerer)
     }
 
-    /// Loads an adapter and puts it in the place of the one of that name, if there is one. Requests in progress keep the old
-    /// one.
+    /// Loads an adapter and puts it in the place of the one of that name, if there is one, to which [`Models::roll_back`] then
+    /// leads. Requests in progress keep the old one.
     ///
     /// # Errors
     /// As [`Models::load`]; the old one stays then.
@@ -156,16 +171,53 @@ impl Models {
         check_name(name)?;
         let answerer = Arc::new(self.open(name, path)?);
         let mut adapters = self.adapters.write().unwrap_or_else(PoisonError::into_inner);
-        adapters.insert(name.to_owned(), Arc::clone(&answerer));
+        self.put(&mut adapters, name, &answerer);
         Ok(answerer)
     }
 
-    /// Lets an adapter go; requests in progress keep it until they end.
+    /// Puts an adapter that is loaded already in the place of `expected`; `false`: another one has taken it meanwhile.
+    pub(crate) fn exchange(&self, name: &str, expected: Option<&Arc<Answerer>>, new: &Arc<Answerer>) -> bool {
+        let mut adapters = self.adapters.write().unwrap_or_else(PoisonError::into_inner);
+        let same = match (adapters.get(name), expected) {
+            (Some(now), Some(expected)) => Arc::ptr_eq(now, expected),
+            (now, expected) => now.is_none() && expected.is_none(),
+        };
+        if same {
+            self.put(&mut adapters, name, new);
+        }
+        same
+    }
+
+    fn put(&self, adapters: &mut BTreeMap<String, Arc<Answerer>>, name: &str, new: &Arc<Answerer>) {
+        let Some(old) = adapters.insert(name.to_owned(), Arc::clone(new)) else { return };
+        let mut earlier = self.earlier.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = earlier.entry(name.to_owned()).or_default();
+        kept.push(old);
+        let surplus = kept.len().saturating_sub(EARLIER);
+        kept.drain(..surplus);
+    }
+
+    /// Serves again what was served under a name before. Returns what goes and what comes.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it has replaced nothing.
+    pub fn roll_back(&self, name: &str) -> Result<(Arc<Answerer>, Arc<Answerer>), AdapterError> {
+        let mut adapters = self.adapters.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(now) = adapters.get_mut(name) else { return Err(AdapterError::Unknown(name.to_owned())) };
+        let mut earlier = self.earlier.write().unwrap_or_else(PoisonError::into_inner);
+        let before = earlier.get_mut(name).and_then(Vec::pop);
+        let before = before.ok_or_else(|| AdapterError::NothingEarlier(name.to_owned()))?;
+        Ok((std::mem::replace(now, Arc::clone(&before)), before))
+    }
+
+    /// Lets an adapter go, and what was served under its name before; requests in progress keep it until they end.
     ///
     /// # Errors
     /// When there is none of that name.
     pub fn unload(&self, name: &str) -> Result<(), AdapterError> {
-        let gone = self.adapters.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let mut adapters = self.adapters.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = adapters.remove(name);
+        self.earlier.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         gone.map(drop).ok_or_else(|| AdapterError::Unknown(name.to_owned()))
     }
 
@@ -201,7 +253,8 @@ impl Models {
         std::iter::once(&self.base).chain(adapters.values()).cloned().collect()
     }
 
-    fn open(&self, name: &str, path: &Path) -> Result<Answerer, AdapterError> {
+    /// Loads an adapter without a place among those that answer.
+    pub(crate) fn open(&self, name: &str, path: &Path) -> Result<Answerer, AdapterError> {
         let files = |source| AdapterError::Files { name: name.to_owned(), source };
         let file = adapter::open(path).map_err(files)?;
         let said = file.metadata().map_err(files)?;

@@ -10,7 +10,7 @@ use super::keys::{Key, KeySet, Status};
 use super::machine::{BenchKeys, DoctorKeys};
 use super::serve::ServeKeys;
 use super::sources::{Given, Source};
-use super::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
+use super::tools::{DataCheckKeys, DataConvertKeys, ExportKeys, ReplayKeys, VerifyKeys};
 use super::usage::UsageError;
 use super::verbs::{ChatKeys, DemoBaseKeys, DemoKeys, RandomBaseKeys, TrainKeys};
 
@@ -56,6 +56,10 @@ pub fn command() -> Command {
                 .after_help(super::examples::EXPORT),
         )
         .subcommand(verb::<VerifyKeys>("verify-adapter", "Show what an adapter changes, on a few rows"))
+        .subcommand(
+            verb::<ReplayKeys>("replay", "Compare what training, evaluation and the server make of the same rows")
+                .after_help(super::examples::REPLAY),
+        )
         .subcommand(
             Command::new("data")
                 .about("Look at a file of rows, or write it in another form")

@@ -70,10 +70,18 @@ pub const EXPORT: &str = "Examples:
   glmtune export --model_name_or_path THUDM/chatglm2-6b --adapter output/lora/checkpoint-3000 --to gguf --gguf_type q4_0 --out mine.gguf
   glmtune export --model_name_or_path THUDM/chatglm2-6b --adapter output/adgen/checkpoint-3000 --to bundle --out adgen.bundle";
 
+/// Of `replay`.
+pub const REPLAY: &str = "Rows become prompts as in the run that the adapter lies in, unless flags say otherwise. Exit code 1: something differs.
+
+Example:
+  glmtune replay --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4 --adapter output/adgen/checkpoint-3000 \\
+      --test_file AdvertiseGen/dev.json --max_samples 100";
+
 /// Of `serve`.
 pub const SERVE: &str = "The page is at the address that is printed; the API below it at /v1, as OpenAI's.
 
 Examples:
   glmtune serve --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4 --adapter adgen=output/adgen/checkpoint-3000
   glmtune serve --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4 --adapter_dir adapters --runs_dir output
+  glmtune serve --model_name_or_path THUDM/chatglm2-6b --quantization_bit 4 --watch adgen=output/adgen --watch_file dev.json
   GLMTUNE_API_KEY=secret glmtune serve --model_name_or_path THUDM/chatglm3-6b --host 0.0.0.0 --port 8080";

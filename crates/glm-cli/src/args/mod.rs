@@ -28,7 +28,7 @@ use keys::KeySet;
 use machine::{BenchKeys, DoctorKeys};
 use serve::ServeKeys;
 use sources::Given;
-use tools::{DataCheckKeys, DataConvertKeys, ExportKeys, VerifyKeys};
+use tools::{DataCheckKeys, DataConvertKeys, ExportKeys, ReplayKeys, VerifyKeys};
 use usage::UsageError;
 use verbs::{ChatKeys, DemoBaseKeys, DemoKeys, RandomBaseKeys, TrainKeys};
 
@@ -57,6 +57,8 @@ pub enum Verb {
     Export(Box<Given<ExportKeys>>),
     /// `verify-adapter`.
     VerifyAdapter(Box<Given<VerifyKeys>>),
+    /// `replay`.
+    Replay(Box<Given<ReplayKeys>>),
     /// `data check FILE`.
     DataCheck(PathBuf, Box<Given<DataCheckKeys>>),
     /// `data convert FROM INTO`.
@@ -117,6 +119,7 @@ fn verb(chosen: Option<(&str, &ArgMatches)>) -> Result<Verb, UsageError> {
         }
         Some(("export", matches)) => Ok(Verb::Export(Box::new(keys(matches, NO_FILE)?))),
         Some(("verify-adapter", matches)) => Ok(Verb::VerifyAdapter(Box::new(keys(matches, NO_FILE)?))),
+        Some(("replay", matches)) => Ok(Verb::Replay(Box::new(keys(matches, NO_FILE)?))),
         Some(("data", matches)) => verb(matches.subcommand()),
         Some(("check", matches)) => Ok(Verb::DataCheck(required(matches, "path"), Box::new(keys(matches, NO_FILE)?))),
         Some(("convert", matches)) => Ok(Verb::DataConvert(

@@ -81,6 +81,21 @@ keys! {
 }
 
 keys! {
+    /// Checkpoints that are served as they get better.
+    pub struct WatchArgs in "Watch";
+
+    /// Output folder of a training and the name of its adapter: a new checkpoint is served under the name when its loss on
+    /// --watch_file is lower than that of the one served. May be given several times
+    watch: NamedPaths = NamedPaths::default();
+    /// Rows on which checkpoints are compared
+    watch_file: Option<PathBuf> = None;
+    /// Number of rows to compare on, from the start of --watch_file
+    watch_rows: usize = 64;
+    /// Seconds between two looks for new checkpoints
+    watch_interval: usize = 30;
+}
+
+keys! {
     /// How answers are made where a request does not say.
     pub struct AnswerArgs in "Answers";
 
@@ -142,6 +157,8 @@ key_sets! {
         adapter: AdapterArgs,
         /// Adapters.
         served: ServedArgs,
+        /// Watch.
+        watch: WatchArgs,
         /// Access.
         access: AccessArgs,
         /// Answers.

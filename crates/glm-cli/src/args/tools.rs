@@ -72,6 +72,36 @@ key_sets! {
 }
 
 keys! {
+    /// Keys of a replay.
+    pub struct ReplayArgs in "Replay";
+
+    /// Trained adapter, in any layout; without it the bare base
+    adapter: Option<PathBuf> = None;
+    /// Number of rows to go through, from the start of --test_file
+    max_samples: usize = 32;
+    /// Most tokens of one answer
+    max_new_tokens: usize = 64;
+    /// Print json
+    json: bool = false;
+}
+
+key_sets! {
+    /// Keys of `replay`.
+    pub struct ReplayKeys {
+        /// Replay.
+        replay: ReplayArgs,
+        /// Model.
+        model: ModelArgs,
+        /// Model, our own.
+        base: BaseArgs,
+        /// Data.
+        data: DataArgs,
+        /// Data, our own.
+        our_data: OurDataArgs,
+    }
+}
+
+keys! {
     /// Keys of the report.
     pub struct CheckArgs in "Report";
 

@@ -168,6 +168,7 @@ mod tests {
     use crate::args::keys::{KeySet, Status};
     use crate::args::machine::{BenchKeys, DoctorKeys};
     use crate::args::serve::ServeKeys;
+    use crate::args::tools::ReplayKeys;
 
     fn names_are_unique_and_settable<K: KeySet>() {
         let mut seen = BTreeSet::new();
@@ -196,6 +197,7 @@ mod tests {
         names_are_unique_and_settable::<TrainKeys>();
         names_are_unique_and_settable::<ChatKeys>();
         names_are_unique_and_settable::<ServeKeys>();
+        names_are_unique_and_settable::<ReplayKeys>();
         names_are_unique_and_settable::<DoctorKeys>();
         names_are_unique_and_settable::<BenchKeys>();
         names_are_unique_and_settable::<DemoKeys>();

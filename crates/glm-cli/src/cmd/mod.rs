@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod export;
 pub mod inspect;
 pub mod plan;
+pub mod replay;
 pub mod score;
 pub mod serve;
 pub mod train;

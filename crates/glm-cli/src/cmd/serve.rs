@@ -1,12 +1,14 @@
 //! `glmtune serve`: web page and OpenAI-compatible API over one base and many adapters.
 
+use super::train::limited;
 use super::{base, threads};
 use crate::args::serve::LogFormat;
 use crate::config::ServeSettings;
 use crate::config::adapter::AdapterConfig;
 use crate::config::base::BaseConfig;
+use crate::config::serve::WatchSettings;
 use anyhow::Context;
-use glm_serve::{Limits, Model, Models, ServeConfig, Server, adapters_in};
+use glm_serve::{Limits, Model, Models, ServeConfig, Server, Watch, Watched, adapters_in};
 use glm_train::memory;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -65,6 +67,9 @@ pub fn run(settings: ServeSettings) -> anyhow::Result<()> {
         log_prompts: settings.log_prompts,
     };
     let server = Server::new(models, serve, limits)?;
+    if let Some(watch) = &settings.watch {
+        server.watch(watch_of(watch)?)?;
+    }
     // Programs that start the server read this line; the rest of the log is for people.
     let mut out = std::io::stdout();
     let _ = writeln!(out, "http://{}", shown(address)).and_then(|()| out.flush());
@@ -108,6 +113,18 @@ fn load_adapters(settings: &ServeSettings, models: &Models) -> anyhow::Result<()
         }
     }
     Ok(())
+}
+
+/// The rows are read once: losses on other rows could not be compared.
+fn watch_of(settings: &WatchSettings) -> anyhow::Result<Watch> {
+    let rows = limited(&settings.file, Some(settings.rows), true).context("--watch_file")?;
+    let run = |(name, run): &(String, PathBuf)| {
+        if !run.is_dir() {
+            eprintln!("note: --watch {name}={}: the folder is not there yet; it is waited for", run.display());
+        }
+        Watched { name: name.clone(), run: run.clone() }
+    };
+    Ok(Watch { runs: settings.runs.iter().map(run).collect(), rows, interval: settings.interval })
 }
 
 fn tell(id: &str) {

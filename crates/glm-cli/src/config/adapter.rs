@@ -171,16 +171,17 @@ impl<'a> Files<'a> {
     }
 }
 
-/// Adapters that are named by `--adapter NAME=PATH`. Names in `reserved` stand for something else.
+/// What is named by `--adapter NAME=PATH`, or by another `key` of that form. Names in `reserved` stand for something else.
 ///
 /// # Errors
 /// When a name cannot be used, or is given twice.
 pub fn named<K: KeySet>(
     given: &Given<K>,
+    key: &str,
     adapters: &NamedPaths,
     reserved: &[&str],
 ) -> Result<Vec<(String, PathBuf)>, UsageError> {
-    let place = || given.place("adapter");
+    let place = || given.place(key);
     for (number, (name, _)) in adapters.0.iter().enumerate() {
         check_name(name).map_err(|error| UsageError(format!("{}: {error}", place())))?;
         if adapters.0[..number].iter().any(|(before, _)| before == name) {

@@ -73,7 +73,7 @@ impl ChatSettings {
         let settings = Self {
             base: BaseConfig::new(given, &model, &keys.base)?,
             adapter: AdapterConfig::to_use(given, &model, &files)?,
-            adapters: adapter::named(given, &talk.adapter, &[BASE])?,
+            adapters: adapter::named(given, "adapter", &talk.adapter, &[BASE])?,
             generation: outputs::decoding(
                 &keys.decoding,
                 GenerationConfig {

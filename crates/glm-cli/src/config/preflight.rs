@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::adapter::AdapterConfig;
 use super::base::BaseConfig;
 use super::chat::ChatSettings;
+use super::replay::ReplaySettings;
 use super::run::RunConfig;
 use super::serve::ServeSettings;
 use super::tools::{DataCheckSettings, DataConvertSettings, ExportSettings, VerifySettings};
@@ -88,6 +89,20 @@ impl VerifySettings {
     }
 }
 
+impl ReplaySettings {
+    /// Checks that base, adapter and rows are there.
+    ///
+    /// # Errors
+    /// Names the key, the path and what to do.
+    pub fn preflight(&self) -> Result<(), UsageError> {
+        base_folder(&self.base.path)?;
+        if let Some(files) = &self.adapter {
+            present(files.place(), files.path())?;
+        }
+        rows_of("--test_file", &self.file)
+    }
+}
+
 impl ServeSettings {
     /// Checks that the folders of the server are there.
     ///
@@ -96,6 +111,12 @@ impl ServeSettings {
     pub fn preflight(&self) -> Result<(), UsageError> {
         model(&self.base, self.adapter.as_ref())?;
         named(&self.adapters)?;
+        if let Some(watch) = &self.watch {
+            rows_of("--watch_file", &watch.file)?;
+            if let Some((_, run)) = watch.runs.iter().find(|(_, run)| run.exists() && !run.is_dir()) {
+                refuse!("--watch {}: expected the output folder of a training, found a file", run.display());
+            }
+        }
         for (flag, folder) in [("--adapter_dir", &self.adapter_dir), ("--runs_dir", &self.runs)] {
             if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
                 refuse!("{flag} {}: there is no such folder", folder.display());

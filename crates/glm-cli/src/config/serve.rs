@@ -19,6 +19,43 @@ pub const API_KEY: &str = "GLMTUNE_API_KEY";
 /// See [`API_KEY`].
 pub const ADMIN_KEY: &str = "GLMTUNE_ADMIN_KEY";
 
+/// Runs that are watched.
+#[derive(Debug, Clone)]
+pub struct WatchSettings {
+    /// Names of adapters and output folders of runs.
+    pub runs: Vec<(String, PathBuf)>,
+    /// Rows on which checkpoints are compared.
+    pub file: PathBuf,
+    /// How many of them.
+    pub rows: usize,
+    /// Time between two looks.
+    pub interval: Duration,
+}
+
+impl WatchSettings {
+    fn new(given: &Given<ServeKeys>) -> Result<Option<Self>, UsageError> {
+        let keys = &given.keys.watch;
+        let runs = adapter::named(given, "watch", &keys.watch, &[])?;
+        if runs.is_empty() {
+            if let Some(name) = ["watch_file", "watch_rows", "watch_interval"].into_iter().find(|name| given.has(name))
+            {
+                refuse!("{} has no effect without --watch NAME=FOLDER", given.place(name));
+            }
+            return Ok(None);
+        }
+        let Some(file) = keys.watch_file.clone() else {
+            refuse!("{} needs --watch_file: a file of rows on which checkpoints are compared", given.place("watch"))
+        };
+        for (name, value) in [("watch_rows", keys.watch_rows), ("watch_interval", keys.watch_interval)] {
+            if value == 0 {
+                refuse!("{}: expected 1 or more, found 0", given.place(name));
+            }
+        }
+        let interval = Duration::from_secs(keys.watch_interval as u64);
+        Ok(Some(Self { runs, file, rows: keys.watch_rows, interval }))
+    }
+}
+
 /// A server.
 #[derive(Debug, Clone)]
 pub struct ServeSettings {
@@ -30,6 +67,8 @@ pub struct ServeSettings {
     pub adapters: Vec<(String, PathBuf)>,
     /// Folder of further ones.
     pub adapter_dir: Option<PathBuf>,
+    /// Runs whose checkpoints are served as they get better.
+    pub watch: Option<WatchSettings>,
     /// Name of the base.
     pub name: Option<String>,
     /// Folder of runs to show.
@@ -93,7 +132,7 @@ impl ServeSettings {
     ) -> Result<(Self, Vec<Remark>), UsageError> {
         let mut remarks = Vec::new();
         given.check_status(&mut remarks)?;
-        let ServeKeys { model, base, adapter, served, access, answers, limits, log } = &given.keys;
+        let ServeKeys { model, base, adapter, served, access, answers, limits, log, .. } = &given.keys;
         let Ok(host) = access.host.trim_matches(['[', ']']).parse::<IpAddr>() else {
             refuse!(
                 "{}: expected an address as 127.0.0.1, 0.0.0.0 or ::1, found \"{}\"",
@@ -148,8 +187,9 @@ impl ServeSettings {
         let settings = Self {
             base: BaseConfig::new(given, model, base)?,
             adapter: AdapterConfig::to_use(given, model, &adapter.files(model.ptuning_checkpoint.as_deref()))?,
-            adapters: adapter::named(given, &served.adapter, &[])?,
+            adapters: adapter::named(given, "adapter", &served.adapter, &[])?,
             adapter_dir: served.adapter_dir.clone(),
+            watch: WatchSettings::new(given)?,
             name: served.served_model_name.clone(),
             runs: served.runs_dir.clone(),
             host,

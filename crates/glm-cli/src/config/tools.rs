@@ -101,7 +101,7 @@ impl ExportSettings {
 }
 
 /// The adapter, and the flag that named it.
-fn adapter<K: KeySet>(given: &Given<K>, any: Option<&PathBuf>, model: &ModelArgs) -> Option<Origin> {
+pub(super) fn adapter<K: KeySet>(given: &Given<K>, any: Option<&PathBuf>, model: &ModelArgs) -> Option<Origin> {
     let prefix = || Some(Origin::new(model.ptuning_checkpoint.as_ref()?, given.place("ptuning_checkpoint")));
     any.map(|path| Origin::new(path, given.place("adapter"))).or_else(prefix)
 }

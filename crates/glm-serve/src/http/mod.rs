@@ -9,7 +9,7 @@ pub mod state;
 
 pub use serve::Server;
 
-use crate::{admin, info, legacy, openai, page};
+use crate::{admin, info, legacy, openai, page, runs};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -25,6 +25,9 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/completions", post(openai::completions))
         .route("/api/info", get(info::info))
+        .route("/api/runs", get(runs::list))
+        // Also with the slashes of a name as they are: not everything between client and server keeps %2F.
+        .route("/api/runs/{*id}", get(runs::one))
         .route("/metrics", get(info::metrics))
         .route("/", post(legacy::answer))
         .layer(from_fn_with_state(state.clone(), auth::api));
@@ -38,6 +41,7 @@ pub fn router(state: Shared) -> Router {
         let admin = Router::new()
             .route("/admin/adapters", get(admin::list).post(admin::load))
             .route("/admin/adapters/{name}", delete(admin::unload))
+            .route("/admin/adapters/{name}/rollback", post(admin::roll_back))
             .layer(from_fn_with_state(state.clone(), auth::admin));
         all = all.merge(admin);
     }

@@ -7,6 +7,7 @@ use crate::http::auth::Keys;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::scheduler::{Limits, Scheduler};
+use crate::watch::{self, Watch};
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
@@ -16,8 +17,8 @@ use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,6 +45,7 @@ impl Server {
             models,
             scheduler,
             metrics,
+            watched: OnceLock::new(),
             stopping: false.into(),
         };
         Ok(Self { state: Arc::new(state) })
@@ -52,6 +54,14 @@ impl Server {
     /// What its routes share.
     pub fn state(&self) -> &Shared {
         &self.state
+    }
+
+    /// Watches runs, and serves their checkpoints as they get better. Once a server; it ends with the server.
+    ///
+    /// # Errors
+    /// When the system starts no thread, or runs are watched already.
+    pub fn watch(&self, watch: Watch) -> io::Result<()> {
+        watch::start(Arc::clone(&self.state), watch)
     }
 
     /// Serves until `stop` is ready, then finishes what runs, for at most the configured time.

@@ -5,8 +5,9 @@ use crate::http::auth::Keys;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::scheduler::Scheduler;
-use std::sync::Arc;
+use crate::watch::Watched;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 /// Shared by all requests.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct State {
     pub scheduler: Scheduler,
     /// What operators watch.
     pub metrics: Arc<Metrics>,
+    /// Runs whose checkpoints are watched.
+    pub watched: OnceLock<Vec<Watched>>,
     /// Set when the server shuts down.
     pub stopping: AtomicBool,
 }

@@ -1,14 +1,23 @@
 //! What a trained adapter says of itself, in the header of its safetensors file.
 
 use crate::config::RunConfig;
+use glm_data::format::Layout;
+use glm_data::prompt::Role;
+use glm_data::{DataConfig, Rows};
 use glm_model::Network;
 use glm_train::Adapter;
 use std::collections::BTreeMap;
 
 /// Method, sizes, template, lengths, and what it was trained on.
-pub fn of(settings: &RunConfig, network: &Network, adapter: &Adapter, data_sha256: String) -> BTreeMap<String, String> {
+pub fn of(
+    settings: &RunConfig,
+    network: &Network,
+    adapter: &Adapter,
+    rows: &Rows,
+    data_sha256: String,
+) -> BTreeMap<String, String> {
     let variant = network.config().variant.name();
-    let turns = if settings.data.history_column.is_some() { "history" } else { "single" };
+    let turns = if has_turns(rows, &settings.data) { "history" } else { "single" };
     let quantization = match (settings.base.quantization, network.config().quantization_bit) {
         (Some(quantization), _) => serde_json::to_string(&quantization).unwrap_or_default(),
         (None, Some(bits)) => format!("stored INT{bits}"),
@@ -57,4 +66,15 @@ pub fn of(settings: &RunConfig, network: &Network, adapter: &Adapter, data_sha25
         Adapter::Full => vec![("format", "pt".into()), ("method", "full".into())],
     };
     own.into_iter().chain(common).map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// Whether an adapter that learns these rows sees questions after earlier turns: where a history column is named, and where any
+/// row of another form, such as messages, has some.
+fn has_turns(rows: &Rows, config: &DataConfig) -> bool {
+    let Ok(layout) = Layout::of(rows, config) else { return false };
+    let questions = |row| {
+        let conversation = layout.conversation(rows, row).ok()?;
+        Some(conversation.messages.iter().filter(|said| said.role == Role::User).count())
+    };
+    config.history_column.is_some() || rows.rows.iter().filter_map(questions).any(|questions| questions > 1)
 }

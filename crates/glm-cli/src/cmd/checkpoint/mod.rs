@@ -10,6 +10,7 @@ pub use verify::verify;
 use super::base::Loaded;
 use crate::config::RunConfig;
 use anyhow::Context;
+use glm_data::Rows;
 use glm_model::adapter::{TORCH_FILE, peft, write_lora, write_prefix};
 use glm_model::companions;
 use glm_train::{Adapter, TrainError, run_dir, trainer};
@@ -38,7 +39,7 @@ pub struct CheckpointWriter<'a> {
 
 impl<'a> CheckpointWriter<'a> {
     /// Prepares what is the same in every checkpoint.
-    pub fn new(settings: &RunConfig, base: &'a Loaded, adapter: &'a Adapter, data_sha256: String) -> Self {
+    pub fn new(settings: &RunConfig, base: &'a Loaded, adapter: &'a Adapter, rows: &Rows, data_sha256: String) -> Self {
         let mut config = base.network.config().raw.clone();
         if let Adapter::Prefix { encoder, .. } = adapter {
             config.insert("pre_seq_len".into(), json!(encoder.config().pre_seq_len));
@@ -53,7 +54,7 @@ impl<'a> CheckpointWriter<'a> {
             adapter,
             base_name: settings.base.path.display().to_string(),
             config_json: format!("{:#}\n", Value::Object(config)),
-            metadata: metadata::of(settings, &base.network, adapter, data_sha256),
+            metadata: metadata::of(settings, &base.network, adapter, rows, data_sha256),
         }
     }
 

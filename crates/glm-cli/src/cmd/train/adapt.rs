@@ -27,7 +27,7 @@ pub fn train(
     stop: &AtomicBool,
 ) -> anyhow::Result<bool> {
     let output = settings.output_dir.as_path();
-    let writer = CheckpointWriter::new(settings, base, adapter, fingerprint_file(&train.rows.file)?);
+    let writer = CheckpointWriter::new(settings, base, adapter, &train.rows, fingerprint_file(&train.rows.file)?);
     let save = |folder: &Path| writer.write(folder);
     let trainer = Trainer {
         network: &base.network,

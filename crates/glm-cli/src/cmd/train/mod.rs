@@ -16,6 +16,7 @@ use rows::Data;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Name of the file with the resolved settings.
 pub const CONFIG_FILE: &str = "run_config.json";
@@ -107,7 +108,15 @@ fn what_trains(settings: &RunConfig, base: &Loaded) -> anyhow::Result<Option<Ada
 fn lock(output: &Path) -> anyhow::Result<File> {
     let path = output.join("run.lock");
     let file = File::create(&path).with_context(|| path.display().to_string())?;
-    match file.try_lock() {
+    // A server that shows runs takes the lock for a moment to see whether somebody trains.
+    let mut tries = 1..20;
+    let taken = loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tries.next().is_some() => std::thread::sleep(Duration::from_millis(10)),
+            taken => break taken,
+        }
+    };
+    match taken {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             bail!(

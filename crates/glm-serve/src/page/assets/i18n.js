@@ -174,7 +174,7 @@ const STRINGS = {
   'runs.none': ['还没有训练记录', 'No training runs yet'],
   'runs.none.text': ['服务所看的目录中还没有训练输出。运行 glmtune train 后会出现在这里。', 'The folder the server looks at holds no training output yet. Runs of glmtune train appear here.'],
   'runs.off': ['没有开启训练视图', 'The runs view is not switched on'],
-  'runs.off.text': ['启动服务时用 --runs 指定训练输出目录，即可在这里查看曲线和样例。', 'Start the server with --runs and a folder of training output to see curves and samples here.'],
+  'runs.off.text': ['启动服务时用 --runs_dir 指定训练输出目录，即可在这里查看曲线和样例。', 'Start the server with --runs_dir and a folder of training output to see curves and samples here.'],
   'runs.pick': ['选择一个训练查看详情。', 'Choose a run to see it.'],
   'runs.back': ['返回列表', 'Back to the list'],
   'runs.problem': ['部分训练读不出来：', 'Some runs could not be read: '],

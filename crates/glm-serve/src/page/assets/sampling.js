@@ -32,8 +32,10 @@ function current() {
 /** The default of a parameter; null means: left to the server. */
 export function defaultOf(name) {
   if (name === 'greedy') return false;
+  if (name === 'seed' || name === 'max_tokens') return null;
   const value = serverInfo().defaults?.[name];
-  return name === 'seed' || name === 'max_tokens' ? null : value ?? null;
+  // A server that computes in single precision says 0.800000012 for 0.8.
+  return Number.isFinite(value) ? Number(value.toPrecision(6)) : null;
 }
 
 /** The value in use. */
