@@ -40,7 +40,7 @@ struct Server {
 impl Server {
     fn start(world: &World) -> Self {
         let words = "serve --model_name_or_path base --port 0 --watch tuned=watched --watch_file dev.json --watch_interval 1 \
-                     --max_length 256";
+                     --max_length 256 --runs_dir . --watch_samples 2";
         let mut command = world.glmtune(words);
         command.env("GLMTUNE_ADMIN_KEY", "admin").stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut process = command.spawn().unwrap();
@@ -155,6 +155,17 @@ fn better_checkpoints_are_served_and_rolled_back() {
     assert_eq!((&better["step"], &better["promoted"]), (&json!(40), &json!(true)), "{better}");
     assert_eq!(better["previous_loss"], bad["loss"]);
     assert!(better["loss"].as_f64().unwrap() < good["loss"].as_f64().unwrap(), "{better}");
+    // What the watch has found is shown with the run.
+    let (status, run) = server.ask("GET", "/api/runs/watched", "");
+    assert_eq!((status, run["checkpoints"].as_array().unwrap().len()), (200, 5), "{run}");
+    let shown = &run["checkpoints"][2];
+    assert_eq!((&shown["step"], &shown["scores"]["watch_loss"]), (&json!(10), &good["loss"]), "{shown}");
+    let answers = shown["samples"].as_array().unwrap();
+    assert_eq!(answers.len(), 2, "{shown}");
+    let rows = fs::read_to_string(world.path("dev.json")).unwrap();
+    let first: Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    assert_eq!((&answers[0]["prompt"], &answers[0]["label"]), (&first["content"], &first["summary"]));
+    assert!(!answers[0]["predict"].as_str().unwrap().is_empty());
     drop(server);
     fs::remove_dir_all(world.path("watched/checkpoint-40")).unwrap();
     fs::remove_dir_all(world.path("watched/checkpoint-11")).unwrap();

@@ -91,6 +91,8 @@ keys! {
     watch_file: Option<PathBuf> = None;
     /// Number of rows to compare on, from the start of --watch_file
     watch_rows: usize = 64;
+    /// Of these, answer so many with each checkpoint, for people to see on the page: greedily, into samples.jsonl of the run
+    watch_samples: usize = 3;
     /// Seconds between two looks for new checkpoints
     watch_interval: usize = 30;
 }

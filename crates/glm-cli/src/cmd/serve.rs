@@ -124,7 +124,12 @@ fn watch_of(settings: &WatchSettings) -> anyhow::Result<Watch> {
         }
         Watched { name: name.clone(), run: run.clone() }
     };
-    Ok(Watch { runs: settings.runs.iter().map(run).collect(), rows, interval: settings.interval })
+    Ok(Watch {
+        runs: settings.runs.iter().map(run).collect(),
+        rows,
+        samples: settings.samples,
+        interval: settings.interval,
+    })
 }
 
 fn tell(id: &str) {

@@ -28,6 +28,8 @@ pub struct WatchSettings {
     pub file: PathBuf,
     /// How many of them.
     pub rows: usize,
+    /// How many of these are answered.
+    pub samples: usize,
     /// Time between two looks.
     pub interval: Duration,
 }
@@ -37,7 +39,8 @@ impl WatchSettings {
         let keys = &given.keys.watch;
         let runs = adapter::named(given, "watch", &keys.watch, &[])?;
         if runs.is_empty() {
-            if let Some(name) = ["watch_file", "watch_rows", "watch_interval"].into_iter().find(|name| given.has(name))
+            if let Some(name) =
+                ["watch_file", "watch_rows", "watch_samples", "watch_interval"].into_iter().find(|name| given.has(name))
             {
                 refuse!("{} has no effect without --watch NAME=FOLDER", given.place(name));
             }
@@ -52,7 +55,7 @@ impl WatchSettings {
             }
         }
         let interval = Duration::from_secs(keys.watch_interval as u64);
-        Ok(Some(Self { runs, file, rows: keys.watch_rows, interval }))
+        Ok(Some(Self { runs, file, rows: keys.watch_rows, samples: keys.watch_samples, interval }))
     }
 }
 

@@ -3,15 +3,18 @@
 use super::find::Found;
 use super::journal::{EvalPoint, Journal, TrainPoint, number};
 use super::{read, shown};
+use crate::watch::{journal, samples};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 /// Generated answers that are shown, and bytes that are read for them.
 const SAMPLES: usize = 20;
 const SAMPLES_BYTES: u64 = 256 << 10;
+
+const WATCHED_BYTES: u64 = 4 << 20;
 
 /// Checkpoints that are shown, the newest.
 const CHECKPOINTS: usize = 200;
@@ -95,6 +98,13 @@ pub struct Sample {
     prompt: Option<String>,
     label: String,
     predict: String,
+}
+
+impl Sample {
+    fn watched(line: &samples::Line) -> Self {
+        let samples::Line { prompt, label, predict, .. } = line.clone();
+        Self { prompt: Some(prompt), label, predict }
+    }
 }
 
 impl Detail {
@@ -192,7 +202,30 @@ fn checkpoints(run: &Path, journal: &Journal) -> Vec<Checkpoint> {
         .collect();
     steps.sort_unstable();
     let skipped = steps.len().saturating_sub(CHECKPOINTS);
-    steps.drain(skipped..).map(|step| checkpoint(run, step, journal)).collect()
+    let (losses, answers) = (journal::records(run), watched_answers(run));
+    let checkpoint = |step| {
+        let mut shown = checkpoint(run, step, journal);
+        // What a watch found of this very checkpoint, not of an earlier one of its name.
+        let saved = read::written(&run.join(&shown.name).join("trainer_state.json"));
+        let of_this = |record: &&journal::Record| record.step == step && record.saved == saved;
+        let loss = losses.iter().rev().filter(of_this).find_map(|record| record.loss);
+        shown.scores.extend(loss.filter(|loss| loss.is_finite()).map(|loss| ("watch_loss".to_owned(), loss)));
+        if shown.samples.is_empty() {
+            // A server that was started again has asked again.
+            let mut asked = BTreeSet::new();
+            let own = answers.iter().filter(|line| line.step == step && Some(line.saved) == saved);
+            let own = own.filter(|line| asked.insert(&line.prompt));
+            shown.samples = own.map(Sample::watched).take(SAMPLES).collect();
+        }
+        shown
+    };
+    steps.drain(skipped..).map(checkpoint).collect()
+}
+
+/// Answers of checkpoints that a watch wrote down.
+fn watched_answers(run: &Path) -> Vec<samples::Line> {
+    let lines = read::tail(&run.join(samples::FILE), WATCHED_BYTES).unwrap_or_default();
+    lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 /// The step in the name of a checkpoint's folder.

@@ -64,10 +64,15 @@ pub fn append(run: &Path, record: &Record) {
     }
 }
 
+/// All records that can be read, the oldest first.
+pub fn records(run: &Path) -> Vec<Record> {
+    let lines = read::tail(&run.join(FILE), MOST).unwrap_or_default();
+    lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
 /// Checkpoints that were rolled back, with the time at which each was saved.
 pub fn rolled_back(run: &Path) -> Vec<(PathBuf, Option<u64>)> {
-    let lines = read::tail(&run.join(FILE), MOST).unwrap_or_default();
-    let records = lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Record>(line).ok());
+    let records = records(run).into_iter();
     records.filter(|record| record.rolled_back).map(|record| (record.path.into(), record.saved)).collect()
 }
 

@@ -2,8 +2,9 @@
 //! of the one that is served only when its loss is lower.
 
 mod checkpoints;
-mod journal;
+pub(crate) mod journal;
 mod loss;
+pub(crate) mod samples;
 mod watcher;
 
 use crate::http::state::{Shared, State};
@@ -34,6 +35,8 @@ pub struct Watch {
     pub runs: Vec<Watched>,
     /// Rows on which checkpoints are compared.
     pub rows: Rows,
+    /// Of these, the first that each checkpoint answers for people to see.
+    pub samples: usize,
     /// Time between two looks at the folders.
     pub interval: Duration,
 }
@@ -51,7 +54,7 @@ pub fn start(state: Shared, watch: Watch) -> std::io::Result<()> {
 }
 
 fn run(state: &State, watch: &Watch) {
-    let mut watchers: Vec<Watcher<'_>> = watch.runs.iter().map(|run| Watcher::new(state, run, &watch.rows)).collect();
+    let mut watchers: Vec<Watcher<'_>> = watch.runs.iter().map(|run| Watcher::new(state, run, watch)).collect();
     while !is_stopping(state) {
         // One checkpoint of each run in turn, so that a run of many does not keep the others waiting.
         let mut more = true;

@@ -3,11 +3,11 @@
 use super::checkpoints::{self, Checkpoint};
 use super::journal::{self, Record};
 use super::loss::{self, LossError};
-use super::{Watched, is_stopping, sleep};
+use super::{Watch, Watched, is_stopping, samples, sleep};
 use crate::http::state::State;
 use crate::models::Answerer;
 use crate::runs::read;
-use glm_data::{DataConfig, Rows, TrainRow, train_rows};
+use glm_data::{DataConfig, EvalRow, Rows, TrainRow, eval_rows, train_rows};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -19,13 +19,23 @@ const TRIES: usize = 3;
 /// While requests are answered, an evaluation rests so many times as long as it computes.
 const REST: u32 = 3;
 
+/// Rows as a run makes them.
+struct Samples {
+    config: DataConfig,
+    rows: Vec<TrainRow>,
+    /// To be answered.
+    asked: Vec<EvalRow>,
+}
+
 /// Watches one run.
 pub struct Watcher<'s> {
     state: &'s State,
     watched: &'s Watched,
     rows: &'s Rows,
-    /// How rows become samples, and what became of them.
-    samples: Option<(DataConfig, Vec<TrainRow>)>,
+    /// Rows that are answered.
+    answered: usize,
+    /// What became of the rows.
+    samples: Option<Samples>,
     /// Checkpoints that were decided about, or rolled back.
     seen: Vec<(PathBuf, Option<u64>)>,
     /// The checkpoint that could not be opened, and how often.
@@ -36,9 +46,10 @@ pub struct Watcher<'s> {
 
 impl<'s> Watcher<'s> {
     /// Begins with what was rolled back before the server was started.
-    pub fn new(state: &'s State, watched: &'s Watched, rows: &'s Rows) -> Self {
+    pub fn new(state: &'s State, watched: &'s Watched, watch: &'s Watch) -> Self {
         let seen = journal::rolled_back(&watched.run);
-        Self { state, watched, rows, samples: None, seen, failed: None, losses: Vec::new() }
+        let (rows, answered) = (&watch.rows, watch.samples);
+        Self { state, watched, rows, answered, samples: None, seen, failed: None, losses: Vec::new() }
     }
 
     /// Decides about the newest checkpoint that is new; `false`: there is none, or the server stops.
@@ -51,7 +62,7 @@ impl<'s> Watcher<'s> {
         }
         let name = &self.watched.name;
         match self.decide(&checkpoint) {
-            Ok(record) => {
+            Ok((record, candidate)) => {
                 let (step, loss, previous_loss) = (record.step, record.loss, record.previous_loss);
                 match record.promoted {
                     true => tracing::info!(adapter = name, step, loss, previous_loss, "promoted: it is served now"),
@@ -59,6 +70,8 @@ impl<'s> Watcher<'s> {
                 }
                 journal::append(&self.watched.run, &record);
                 self.see(&checkpoint);
+                let asked = self.samples.as_ref().map_or(&[][..], |samples| &samples.asked);
+                samples::write(self.state, &self.watched.run, &checkpoint, &candidate, asked);
                 true
             }
             Err(Undecided::Stopped) => false,
@@ -79,7 +92,7 @@ impl<'s> Watcher<'s> {
         }
     }
 
-    fn decide(&mut self, checkpoint: &Checkpoint) -> Result<Record, Undecided> {
+    fn decide(&mut self, checkpoint: &Checkpoint) -> Result<(Record, Arc<Answerer>), Undecided> {
         let name = &self.watched.name;
         let opened = self.state.models.open(name, &checkpoint.path);
         let candidate = Arc::new(opened.map_err(|error| Undecided::Again(error.to_string()))?);
@@ -101,7 +114,8 @@ impl<'s> Watcher<'s> {
             }
             let record = Record::of(&checkpoint.path);
             let saved = Some(checkpoint.saved);
-            return Ok(Record { saved, loss: Some(loss), previous_loss, promoted: better, ..record });
+            let record = Record { saved, loss: Some(loss), previous_loss, promoted: better, ..record };
+            return Ok((record, candidate));
         }
     }
 
@@ -126,7 +140,7 @@ impl<'s> Watcher<'s> {
     }
 
     fn loss(&self, answerer: &Answerer) -> Result<f64, Undecided> {
-        let rows = self.samples.as_ref().map_or(&[][..], |(_, rows)| rows);
+        let rows = self.samples.as_ref().map_or(&[][..], |samples| &samples.rows);
         let (state, metrics) = (self.state, &self.state.metrics);
         let mut rest = |took: Duration| {
             if metrics.running.get() + metrics.waiting.get() > 0 {
@@ -143,14 +157,16 @@ impl<'s> Watcher<'s> {
     /// Makes the rows as the run makes them. When it does so in another way than before, earlier losses are of other rows.
     fn read_rows(&mut self, candidate: &Answerer) -> Result<(), Undecided> {
         let config = self.config(candidate);
-        if self.samples.as_ref().is_some_and(|(before, _)| *before == config) {
+        if self.samples.as_ref().is_some_and(|samples| samples.config == config) {
             return Ok(());
         }
         let tokenizer = &self.state.models.model().tokenizer;
-        let (samples, report) =
-            train_rows(self.rows, tokenizer, &config).map_err(|error| Undecided::Failed(error.to_string()))?;
+        let failed = |error: glm_data::DataError| Undecided::Failed(error.to_string());
+        let (rows, report) = train_rows(self.rows, tokenizer, &config).map_err(failed)?;
+        let (mut asked, _) = eval_rows(self.rows, tokenizer, &config).map_err(failed)?;
+        asked.truncate(self.answered);
         tracing::info!(adapter = self.watched.name, rows = report.counts(), "rows of the watch");
-        self.samples = Some((config, samples));
+        self.samples = Some(Samples { config, rows, asked });
         self.losses.clear();
         Ok(())
     }
