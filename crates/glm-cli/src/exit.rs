@@ -1,4 +1,4 @@
-//! Exit codes: whether to look at the command, or at what it was run on.
+//! What is left of an error: its text, and an exit code that tells whether to look at the command, or at what it was run on.
 
 use glm_data::DataError;
 use glm_train::TrainError;
@@ -16,6 +16,18 @@ pub fn code(error: &anyhow::Error) -> u8 {
     let limits = matches!(error.downcast_ref(), Some(DataError::NoRoom { .. } | DataError::Config(_)));
     let other_run = matches!(error.downcast_ref(), Some(TrainError::OtherRun { .. }));
     if limits || other_run || error.is::<UsageError>() { USAGE } else { FAILED }
+}
+
+/// An error and its causes.
+pub fn text(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Many errors name their cause themselves.
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -51,14 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        // Many errors name their cause themselves.
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    say(format_args!("error: {text}"));
+    say(format_args!("error: {}", exit::text(error)));
     ExitCode::from(exit::code(error))
 }
 

@@ -131,6 +131,10 @@ fn numbers_that_are_not_finite_end_the_program_with_an_error() {
         room.chat(&format!("--model_name_or_path base --ptuning_checkpoint diverged {GREEDY}"), "你好\n你好\n");
     refused(&output, 1, &["at token 1 of the answer", "are not finite"]);
     assert!(output.stdout.trim_ascii().is_empty(), "nothing is put in place of a token");
+    let output = room.chat(&format!("--model_name_or_path base --adapter bad=diverged {GREEDY}"), "/compare\n你好\n");
+    refused(&output, 1, &["bad: at token 1 of the answer"]);
+    let by_base = room.expected(None, &[], "你好", 9);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("[base]\n{by_base}\n[bad]\n\n"));
 }
 
 #[cfg(unix)]

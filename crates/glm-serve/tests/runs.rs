@@ -51,7 +51,7 @@ fn running(run: &Path) -> File {
     );
     let answers = "{\"labels\": \"<b>好</b>\", \"predict\": \"坏\"}\n\u{fffd}\n{\"labels\": 1}\n{\"label\": \"a\", \"predict\": \"b\"}\n{\"lab";
     write(run.join("checkpoint-20/generated_predictions.txt"), answers);
-    let config = json!({"output_dir": "/home/somebody/runs/a", "train": {"per_device_train_batch_size": 4,
+    let config = json!({"output_dir": "/data/somebody/runs/a", "train": {"per_device_train_batch_size": 4,
         "gradient_accumulation_steps": 2, "learning_rate": 0.02}});
     write(run.join("run_config.json"), config.to_string());
     write(run.join("all_results.json"), r#"{"eval_loss": NaN, "predict_bleu-4": 7.5, "predict_samples": 9}"#);

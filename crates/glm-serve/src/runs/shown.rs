@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn paths_of_the_machine_and_secrets_are_covered() {
         let said = json!({
-            "base": {"path": "/home/ann/models/chatglm2-6b/", "hub": {"use_auth_token": false, "hf_token": "hf_x"}},
+            "base": {"path": "/data/ann/models/chatglm2-6b/", "hub": {"use_auth_token": false, "hf_token": "hf_x"}},
             "files": {"train": "data/train.json", "validation": null, "test": ["~/x.json"]},
             "data": {"source_prefix": "/问题/", "max_source_length": 64, "max_tokens_per_pass": 5},
             "root": "/",

@@ -3,6 +3,7 @@
 use super::history::Form;
 use super::show::{harmless, say, write};
 use super::talk::Talk;
+use crate::exit;
 use glm_data::Positions;
 use glm_data::prompt::Shown;
 use glm_infer::{Answer, Ended, Finish, InferError, Request};
@@ -19,6 +20,8 @@ struct Voice<'a> {
     answer: String,
     /// It repeated itself.
     repeated: bool,
+    /// No token can be chosen.
+    failed: Option<anyhow::Error>,
 }
 
 impl Voice<'_> {
@@ -28,10 +31,15 @@ impl Voice<'_> {
         }
     }
 
-    fn end(&mut self, answer: Option<&Answer>) {
+    fn end(&mut self, answer: Result<Answer, InferError>) {
         // What stands before a stop string may end within a token, which was not shown.
-        let text = answer.and_then(|answer| answer.text.clone());
-        self.repeated = answer.is_some_and(|answer| answer.finish == Finish::Repetition);
+        let text = answer.as_ref().ok().and_then(|answer| answer.text.clone());
+        self.repeated = answer.as_ref().is_ok_and(|answer| answer.finish == Finish::Repetition);
+        self.failed = answer.err().map(|error| match error {
+            // There is no file whose row could be named.
+            InferError::Row { source, .. } => source.into(),
+            other => other.into(),
+        });
         if let Some(shown) = self.shown.take() {
             let (rest, whole) = shown.finish(text);
             self.waiting += &rest;
@@ -41,10 +49,10 @@ impl Voice<'_> {
 }
 
 impl Talk<'_> {
-    /// The answers of those at `who`; `None`: the question is too long.
+    /// The answers of those at `who`, as far as they came; `None`: the question is too long.
     ///
     /// # Errors
-    /// When no token can be chosen, or standard output is closed.
+    /// When no token can be chosen and no person is there to see it, or standard output is closed.
     pub(super) fn answers(&mut self, question: &str, who: &[usize]) -> anyhow::Result<Option<Vec<String>>> {
         let Some(requests) = self.requests(question, who)? else { return Ok(None) };
         self.asked += 1;
@@ -60,34 +68,25 @@ impl Talk<'_> {
             waiting: String::new(),
             answer: String::new(),
             repeated: false,
+            failed: None,
         };
         let mut voices: Vec<Voice<'_>> = who.iter().map(new).collect();
         let mut speaking = 0;
-        let mut failed = None;
         self.heading(who, speaking)?;
-        while speaking < voices.len() {
-            let ended = if running.is_empty() || self.stop.load(Ordering::Relaxed) {
-                running.cancel()
-            } else {
-                running.step(&mut |token| voices[token.index].hear(token.id))?
+        while !running.is_empty() {
+            let ended = match self.stop.load(Ordering::Relaxed) {
+                true => running.cancel(),
+                false => running.step(&mut |token| voices[token.index].hear(token.id))?,
             };
             for Ended { index, answer, past } in ended {
                 if let Some(past) = past {
                     self.pasts.insert(past.slot(), past);
                 }
-                voices[index].end(answer.as_ref().ok());
-                if let Err(error) = answer {
-                    failed.get_or_insert(error);
-                }
+                voices[index].end(answer);
             }
             self.show(&mut voices, who, &mut speaking)?;
         }
-        match failed {
-            // There is no file whose row could be named.
-            Some(InferError::Row { source, .. }) => Err(source.into()),
-            Some(other) => Err(other.into()),
-            None => Ok(Some(voices.into_iter().map(|voice| voice.answer).collect())),
-        }
+        Ok(Some(voices.into_iter().map(|voice| voice.answer).collect()))
     }
 
     fn requests(&mut self, question: &str, who: &[usize]) -> anyhow::Result<Option<Vec<Request>>> {
@@ -150,6 +149,15 @@ impl Talk<'_> {
             }
             if voice.repeated {
                 say(self.messages.repetition());
+            }
+            match voice.failed.take() {
+                // A conversation is not lost for one answer; a program that reads the answers must see the failure.
+                Some(error) if self.terminal => say(&format!("error: {}", exit::text(&error))),
+                Some(error) if self.answerers.has_adapters() => {
+                    return Err(error.context(self.answerers.name(who[*speaking]).to_owned()));
+                }
+                Some(error) => return Err(error),
+                None => {}
             }
             *speaking += 1;
             self.heading(who, *speaking)?;

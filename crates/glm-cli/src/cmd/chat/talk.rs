@@ -117,14 +117,7 @@ impl Talk<'_> {
     /// Asks, and keeps the turn. `before` is the answer that a new one replaces.
     fn ask(&mut self, question: String, before: Option<String>) -> anyhow::Result<()> {
         let (who, kept) = self.answerers.asked();
-        let answers = match self.answers(&question, &who) {
-            // A conversation is not lost for one answer; a program that reads the answers must see the failure.
-            Err(error) if self.terminal && !error.is::<io::Error>() => {
-                say(&format!("error: {error:#}"));
-                None
-            }
-            answers => answers?,
-        };
+        let answers = self.answers(&question, &who)?;
         self.last_asked = who;
         let answer = answers.and_then(|answers| answers.into_iter().nth(kept)).filter(|answer| !answer.is_empty());
         match answer.or(before) {
