@@ -165,6 +165,7 @@ fn serve() {
     let world = world();
     std::fs::create_dir_all(world.path("output")).unwrap();
     std::fs::write(world.path("admin.keys"), "admin\n").unwrap();
+    std::fs::write(world.path("api.keys"), "api\n").unwrap();
     let mut started = 0;
     for block in blocks_of(&text, "```text") {
         let Some(words) = block.strip_prefix("glmtune serve ") else { continue };

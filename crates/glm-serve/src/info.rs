@@ -53,7 +53,7 @@ pub async fn health() -> Json<Value> {
 /// # Errors
 /// While the server shuts down.
 pub async fn ready(State(state): State<Shared>) -> Result<Json<Value>, ApiError> {
-    if state.stopping.load(Ordering::Relaxed) {
+    if state.stopping.load(Ordering::Relaxed) || !state.scheduler.works() {
         return Err(ApiError {
             status: StatusCode::SERVICE_UNAVAILABLE,
             ..ApiError::server("the server is shutting down")

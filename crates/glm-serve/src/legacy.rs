@@ -3,13 +3,14 @@
 use crate::http::client::Client;
 use crate::http::error::ApiError;
 use crate::http::state::Shared;
-use crate::openai::{Fields, ask, chat_prompt, whole};
+use crate::openai::{Fields, ask, chat_prompt, reading, whole};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use glm_data::{Json as Value, Turn};
 use serde::Deserialize;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Fields of the request; those that are 0 or missing have the official defaults.
@@ -51,8 +52,10 @@ pub async fn answer(
     let turns = history.iter().flat_map(|(question, answer)| [said("user", question), said("assistant", answer)]);
     let messages = turns.chain([said("user", &question.prompt)]).collect();
     let answerer = state.models.default();
+    let (shared, who) = (state.clone(), Arc::clone(&answerer));
+    let encode = move || chat_prompt(&shared.models.model().tokenizer, &who, messages, None);
+    let prompt = reading(body.len(), encode).await??;
     let tokenizer = &state.models.model().tokenizer;
-    let prompt = chat_prompt(tokenizer, &answerer, messages, None)?;
     let mut asked = ask(&state, &client.0, &fields, answerer, vec![prompt], "chatglm")?;
     let (answers, _) = whole(&mut asked, tokenizer, true, 1).await?;
     let response = answers.into_iter().next().map(|answer| answer.text).unwrap_or_default();

@@ -39,7 +39,7 @@ pub fn run(settings: ServeSettings) -> anyhow::Result<()> {
     let config = loaded.network.config().clone();
     let models = Models::new(Arc::new(Model::new(loaded.network, loaded.tokenizer)), &name);
     load_adapters(&settings, &models)?;
-    let defaults = settings.defaults(config.variant);
+    let mut defaults = settings.defaults(config.variant);
     let free = memory::available().map_or(USUAL_CACHE, |free| free / 2);
     let limits = Limits {
         max_batch: settings.max_batch,
@@ -47,6 +47,17 @@ pub fn run(settings: ServeSettings) -> anyhow::Result<()> {
         cache_bytes: settings.kv_cache.unwrap_or(usize::try_from(free).unwrap_or(usize::MAX)),
         keep_pasts: settings.prefix_caching,
     };
+    let asked = defaults.max_length;
+    while defaults.max_length > 1 && models.model().cache_bytes(defaults.max_length) > limits.cache_bytes {
+        defaults.max_length -= 1;
+    }
+    if defaults.max_length < asked {
+        eprintln!(
+            "note: memory for keys and values (--kv_cache) has room for {} tokens, which is the limit of prompt and answer instead \
+             of {asked}",
+            defaults.max_length
+        );
+    }
     let serve = ServeConfig {
         name,
         held_as: models.model().network.held_as(),
@@ -158,7 +169,7 @@ pub fn name_of(base: &BaseConfig) -> String {
 
 /// Names by which the server may be reached. Where a key is wanted any will do, for a page of another name does not know it.
 fn hosts(settings: &ServeSettings) -> Vec<String> {
-    if !settings.keys.is_empty() || !settings.host.is_loopback() && settings.hosts.is_empty() {
+    if !settings.keys.is_empty() {
         return Vec::new();
     }
     let own = [shown_ip(settings.host), "localhost".into(), "127.0.0.1".into(), "[::1]".into()];

@@ -179,7 +179,9 @@ impl ServeSettings {
             0 => refuse!("{}: expected 1 or more, found 0", given.place(name)),
             value => Ok(value),
         };
-        let seconds = |name: &str, value: usize| positive(name, value).map(|value| Duration::from_secs(value as u64));
+        let seconds = |name: &str, value: usize| {
+            positive(name, value).map(|value| Duration::from_secs((value as u64).min(1 << 30)))
+        };
         let asked = Asked {
             max_length: answers.max_length,
             top_p: answers.top_p,
@@ -210,7 +212,7 @@ impl ServeSettings {
             max_connections: positive("max_connections", limits.max_connections)?,
             request_timeout: seconds("request_timeout", limits.request_timeout)?,
             read_timeout: seconds("read_timeout", limits.read_timeout)?,
-            shutdown_timeout: Duration::from_secs(limits.shutdown_timeout as u64),
+            shutdown_timeout: Duration::from_secs((limits.shutdown_timeout as u64).min(1 << 30)),
             log_format: log.log_format,
             log_prompts: log.log_prompts,
             threads: outputs::threads(given, base.threads)?,

@@ -20,7 +20,8 @@ impl Joined {
     /// What the adapters add for these segments.
     pub(super) fn past(&mut self, adapters: &AdapterSlots, segments: &[Segment]) -> Result<&AdapterInputs> {
         let known = |segment: &Segment| segment.slot.is_none_or(|slot| self.slots.contains_key(&slot));
-        if segments.iter().all(known) {
+        // What is gone must not hold its memory.
+        if segments.iter().all(known) && self.slots.keys().all(|slot| adapters.contains(*slot)) {
             let range = |segment: &Segment| segment.slot.map_or(0..0, |slot| self.slots[&slot].clone());
             self.inputs.ranges = segments.iter().map(range).collect();
             self.inputs.deltas = adapters.deltas(segments)?;

@@ -1,6 +1,5 @@
 //! What a finished row leaves behind: keys and values with which another one may begin.
 
-use glm_data::Positions;
 use glm_model::KvCache;
 
 /// Keys and values of the first tokens of a row.
@@ -9,14 +8,12 @@ pub struct Past {
     slot: Option<usize>,
     ids: Vec<u32>,
     cache: KvCache,
-    /// Whether a token's keys and values depend on nothing behind it.
-    causal: bool,
 }
 
 impl Past {
-    /// `ids`: the row's tokens, of which `cache` holds the first ones.
-    pub(super) fn new(slot: Option<usize>, positions: Positions, ids: &[u32], cache: KvCache) -> Self {
-        Self { slot, ids: ids[..cache.len()].to_vec(), cache, causal: positions.is_causal() }
+    /// `ids`: the row's tokens, of which `cache` holds the first ones. No token's keys and values may depend on what is behind it.
+    pub(super) fn new(slot: Option<usize>, ids: &[u32], cache: KvCache) -> Self {
+        Self { slot, ids: ids[..cache.len()].to_vec(), cache }
     }
 
     /// Adapter slot with which they were computed.
@@ -51,9 +48,9 @@ impl Past {
     }
 
     /// How many tokens a row with this prompt and slot would not have to read: those with which both begin, but not its last
-    /// one, whose logits are needed. None for ChatGLM-6B, whose prompts are read in both directions.
+    /// one, whose logits are needed.
     pub fn useful(&self, slot: Option<usize>, prompt: &[u32]) -> usize {
-        if !self.causal || slot != self.slot {
+        if slot != self.slot {
             return 0;
         }
         let shared = self.ids.iter().zip(prompt).take_while(|(a, b)| a == b).count();

@@ -224,8 +224,11 @@ impl<'a> Row<'a> {
     pub(super) fn into_answer(mut self) -> (Answer, Option<Past>) {
         let answer = self.answer.take().or_else(|| self.conclude(Finish::Stopped));
         let past = match self.beams.pop() {
-            Some(beam) if self.beams.is_empty() && self.complete.is_none() && !self.paused => {
-                Some(Past::new(self.slot, self.positions, beam.sequence.tokens(), beam.cache))
+            // A prompt that is read in both directions (ChatGLM-6B's) can begin no other one.
+            Some(beam)
+                if self.beams.is_empty() && self.complete.is_none() && !self.paused && self.positions.is_causal() =>
+            {
+                Some(Past::new(self.slot, beam.sequence.tokens(), beam.cache))
             }
             _ => None,
         };

@@ -95,8 +95,11 @@ impl<'e> Running<'e> {
         // Rows of the batch whose next token is due, and the positions of the last token of their beams in it.
         let (mut due, mut ends) = (Vec::new(), Vec::new());
         let mut budget = Budget::new(self.prefill_tokens);
+        let reads = |row: &Row<'_>| !row.paused && row.pending > 1;
+        let mut reading = self.rows.iter().filter(|row| reads(row)).count();
         for (i, row) in self.rows.iter_mut().enumerate() {
-            let taken = if row.paused { 0 } else { budget.take(row.pending, row.positions.is_causal()) };
+            reading -= usize::from(reads(row));
+            let taken = if row.paused { 0 } else { budget.take(row.pending, row.positions.is_causal(), reading > 0) };
             if taken == 0 {
                 continue;
             }
@@ -231,11 +234,13 @@ impl Budget {
         Self { all: tokens.max(1), left: tokens.max(1) }
     }
 
-    /// How many of a row's `pending` tokens this pass takes.
-    fn take(&mut self, pending: usize, in_pieces: bool) -> usize {
+    /// How many of a row's `pending` tokens this pass takes. `others`: more prompts are being read behind this one.
+    fn take(&mut self, pending: usize, in_pieces: bool, others: bool) -> usize {
         let taken = match pending {
             // A row that decodes is never held up by the prompts of others.
             1 => return 1,
+            // A long prompt leaves half to those behind it, which may be short.
+            _ if in_pieces && others => pending.min(self.left.div_ceil(2)),
             _ if in_pieces => pending.min(self.left),
             // Tokens that all see one another come in one pass; one longer than any pass has its own.
             _ if pending <= self.left || self.left == self.all => pending,
@@ -252,12 +257,23 @@ mod tests {
 
     #[test]
     fn prompts_share_a_pass_and_whole_ones_are_not_cut() {
-        let mut budget = Budget::new(10);
-        assert_eq!([budget.take(6, true), budget.take(1, true), budget.take(6, true)], [6, 1, 4]);
-        assert_eq!([budget.take(3, true), budget.take(3, false), budget.take(1, false)], [0, 0, 1]);
-        let mut budget = Budget::new(10);
-        assert_eq!([budget.take(6, false), budget.take(6, false), budget.take(4, false)], [6, 0, 4]);
-        let mut budget = Budget::new(0);
-        assert_eq!([budget.take(7, false), budget.take(2, false), budget.take(2, true)], [7, 0, 0]);
+        let take = |tokens: usize, rows: &[(usize, bool)]| -> Vec<usize> {
+            let mut budget = Budget::new(tokens);
+            rows.iter().map(|(pending, in_pieces)| budget.take(*pending, *in_pieces, false)).collect()
+        };
+        assert_eq!(take(10, &[(6, true), (1, true), (6, true), (3, true), (3, false), (1, false)]), [6, 1, 4, 0, 0, 1]);
+        assert_eq!(take(10, &[(6, false), (6, false), (4, false)]), [6, 0, 4]);
+        assert_eq!(take(0, &[(7, false), (2, false), (2, true)]), [7, 0, 0]);
+    }
+
+    #[test]
+    fn a_long_prompt_does_not_keep_short_ones_from_their_answers() {
+        let mut budget = Budget::new(64);
+        assert_eq!(
+            [budget.take(30_000, true, true), budget.take(20, true, true), budget.take(9, true, false)],
+            [32, 16, 9]
+        );
+        let mut budget = Budget::new(1);
+        assert_eq!([budget.take(5, true, true), budget.take(5, true, false)], [1, 0]);
     }
 }

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
+use std::net::{IpAddr, SocketAddr};
 use subtle::{Choice, ConstantTimeEq};
 
 /// Keys, as digests: comparing these takes the same time whatever was sent, its length included.
@@ -65,7 +66,10 @@ pub async fn admin(State(state): State<Shared>, request: Request, next: Next) ->
 pub async fn origin(State(state): State<Shared>, request: Request, next: Next) -> Result<Response, ApiError> {
     let headers = request.headers();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !state.config.hosts.is_empty() && !state.config.hosts.iter().any(|known| same_host(known, host)) {
+    if !state.config.hosts.is_empty()
+        && !is_address(host)
+        && !state.config.hosts.iter().any(|known| same_host(known, host))
+    {
         return Err(ApiError::forbidden(
             "this server is not known by the name in the Host header; start it with --allowed_host NAME to be reached by it",
         ));
@@ -79,6 +83,7 @@ pub async fn origin(State(state): State<Shared>, request: Request, next: Next) -
             "requests from web pages of other origins are refused; start the server with --cors_origin ORIGIN to allow one",
         ));
     }
+    let wanted = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let asks = request.method() == axum::http::Method::OPTIONS;
     let mut response = match (&other, asks) {
         (Some(_), true) => Response::new(axum::body::Body::empty()),
@@ -91,11 +96,17 @@ pub async fn origin(State(state): State<Shared>, request: Request, next: Next) -
         if asks {
             let list = header::HeaderValue::from_static;
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, list("GET, POST"));
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, list("authorization, content-type"));
+            let wanted = wanted.unwrap_or_else(|| list("authorization, content-type"));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, list("600"));
         }
     }
     Ok(response)
+}
+
+/// Whether it is an address, with or without a port: no name server can lead it elsewhere.
+fn is_address(host: &str) -> bool {
+    host.parse::<SocketAddr>().is_ok() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
 /// Whether `found`, with or without a port, is `known`; a known name without a port stands for any.

@@ -30,6 +30,8 @@ pub fn router(state: Shared) -> Router {
         .route("/api/runs/{*id}", get(runs::one))
         .route("/metrics", get(info::metrics))
         .route("/", post(legacy::answer))
+        // Nobody's body is read before his key.
+        .layer(from_fn_with_state(state.clone(), guard::body))
         .layer(from_fn_with_state(state.clone(), auth::api));
     let open = Router::new()
         .route("/api/hello", get(info::hello))
@@ -42,6 +44,7 @@ pub fn router(state: Shared) -> Router {
             .route("/admin/adapters", get(admin::list).post(admin::load))
             .route("/admin/adapters/{name}", delete(admin::unload))
             .route("/admin/adapters/{name}/rollback", post(admin::roll_back))
+            .layer(from_fn_with_state(state.clone(), guard::body))
             .layer(from_fn_with_state(state.clone(), auth::admin));
         all = all.merge(admin);
     }
@@ -52,7 +55,6 @@ pub fn router(state: Shared) -> Router {
         })
         // The limit is kept by what reads bodies; it also says so as OpenAI's error.
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(state.clone(), guard::body))
         .layer(from_fn_with_state(state.clone(), auth::origin))
         .layer(from_fn_with_state(state.clone(), guard::counted))
         .layer(from_fn(guard::headers))

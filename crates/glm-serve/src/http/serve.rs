@@ -112,6 +112,9 @@ impl Server {
     ) {
         // Tokens are small and must not wait for one another.
         let _ = stream.set_nodelay(true);
+        // Nothing in hyper ends a connection whose other side takes nothing any more.
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(self.state.config.read_timeout));
         let routes = routes.clone();
         let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(ConnectInfo(address));

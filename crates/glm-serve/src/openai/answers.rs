@@ -27,6 +27,8 @@ pub struct Asked {
     /// Likely tokens beside each token; `None`: no probabilities.
     pub alternatives: Option<usize>,
     events: UnboundedReceiver<(usize, Event)>,
+    /// Write answers into the log.
+    log: bool,
 }
 
 /// Hands prompts to the scheduler.
@@ -43,6 +45,13 @@ pub fn ask(
 ) -> Result<Asked, ApiError> {
     let (generation, n, alternatives) = (fields.generation(&state.config)?, fields.choices()?, fields.alternatives()?);
     let tokenizer = &state.models.model().tokenizer;
+    let limits = state.scheduler.limits();
+    let (wanted, most) = (prompts.len().saturating_mul(n), limits.max_batch.saturating_add(limits.max_queue));
+    if wanted > most {
+        let message =
+            format!("{wanted} answers (prompts times n) are asked for at once; this server takes at most {most}");
+        return Err(ApiError::invalid("n", message));
+    }
     let (sender, events) = unbounded_channel();
     let asked = Instant::now();
     let mut jobs = Vec::with_capacity(prompts.len() * n);
@@ -68,7 +77,8 @@ pub fn ask(
     // Without keys anybody could call himself many users, and take many turns.
     let client = fields.user.as_deref().filter(|_| state.keys.wanted()).unwrap_or(client);
     state.scheduler.submit(client, jobs)?;
-    Ok(Asked { id: format!("{kind}-{:016x}", random()), created: now(), answerer, choices, alternatives, events })
+    let log = state.config.log_prompts;
+    Ok(Asked { log, id: format!("{kind}-{:016x}", random()), created: now(), answerer, choices, alternatives, events })
 }
 
 /// Something that a client is told of one answer.
@@ -116,6 +126,10 @@ impl<'a> Pieces<'a> {
                 Event::Done { answer, used } => {
                     let Some(text) = self.texts[choice].take() else { continue };
                     self.open -= 1;
+                    if self.asked.log {
+                        let said = answer.text.clone().unwrap_or_else(|| self.tokenizer.decode(&answer.tokens));
+                        tracing::info!(model = self.asked.answerer.id, answer = said, "answered");
+                    }
                     let reason = match answer.finish {
                         Finish::Eos | Finish::Stop => "stop",
                         Finish::Repetition => "repetition",

@@ -3,6 +3,7 @@
 use super::answers::{ask, whole};
 use super::fields::Fields;
 use super::prompt::chat_prompt;
+use super::reading::reading;
 use super::stream::{self, Form, usage};
 use super::words::TokenLogprob;
 use crate::http::client::Client;
@@ -12,6 +13,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Answers a conversation.
 ///
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 /// As OpenAI's API.
 pub async fn chat(State(state): State<Shared>, client: Client, body: Bytes) -> Result<Response, ApiError> {
     let mut fields = Fields::read(&body)?;
+    let bytes = body.len();
     drop(body);
     let answerer = fields.answerer(&state.models)?;
     let Some(messages) = fields.messages.take() else {
@@ -27,8 +30,10 @@ pub async fn chat(State(state): State<Shared>, client: Client, body: Bytes) -> R
             "messages is missing; expected a list of messages with role and content",
         ));
     };
+    let (shared, who, tools) = (state.clone(), Arc::clone(&answerer), fields.tools.take());
+    let encode = move || chat_prompt(&shared.models.model().tokenizer, &who, messages, tools.as_ref());
+    let prompt = reading(bytes, encode).await??;
     let tokenizer = &state.models.model().tokenizer;
-    let prompt = chat_prompt(tokenizer, &answerer, messages, fields.tools.as_ref())?;
     let mut asked = ask(&state, &client.0, &fields, answerer, vec![prompt], "chatcmpl")?;
     let n = fields.choices()?;
     if fields.stream.unwrap_or(false) {
@@ -40,9 +45,6 @@ pub async fn chat(State(state): State<Shared>, client: Client, body: Bytes) -> R
         .into_iter()
         .enumerate()
         .map(|(index, answer)| {
-            if state.config.log_prompts {
-                tracing::info!(model = asked.answerer.id, answer = answer.text, "answered");
-            }
             let logprobs = asked
                 .alternatives
                 .map(|_| json!({ "content": answer.logprobs.iter().map(TokenLogprob::in_chat).collect::<Vec<_>>() }));

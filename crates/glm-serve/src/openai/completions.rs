@@ -2,6 +2,7 @@
 
 use super::answers::{ask, whole};
 use super::fields::{Fields, Prompts};
+use super::reading::reading;
 use super::stream::{self, Form, usage};
 use super::words::TokenLogprob;
 use crate::http::client::Client;
@@ -12,6 +13,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use glm_data::Tokenizer;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Most prompts of one request.
 const MOST_PROMPTS: usize = 128;
@@ -22,13 +24,16 @@ const MOST_PROMPTS: usize = 128;
 /// As OpenAI's API.
 pub async fn completions(State(state): State<Shared>, client: Client, body: Bytes) -> Result<Response, ApiError> {
     let mut fields = Fields::read(&body)?;
+    let bytes = body.len();
     drop(body);
     let answerer = fields.answerer(&state.models)?;
-    let tokenizer = &state.models.model().tokenizer;
     let Some(prompts) = fields.prompt.take() else {
         return Err(ApiError::invalid("prompt", "prompt is missing; expected a text, a list of texts, or token ids"));
     };
-    let (prompts, texts) = prompts_of(tokenizer, prompts, answerer.source_prefix())?;
+    let (shared, who) = (state.clone(), Arc::clone(&answerer));
+    let encode = move || prompts_of(&shared.models.model().tokenizer, prompts, who.source_prefix());
+    let (prompts, texts) = reading(bytes, encode).await??;
+    let tokenizer = &state.models.model().tokenizer;
     let n = fields.choices()?;
     let echo = if fields.echo.unwrap_or(false) { texts } else { Vec::new() };
     let mut asked = ask(&state, &client.0, &fields, answerer, prompts, "cmpl")?;

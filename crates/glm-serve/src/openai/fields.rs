@@ -13,7 +13,11 @@ use std::sync::Arc;
 const MOST_CHOICES: usize = 128;
 /// OpenAI's limits.
 const MOST_STOPS: usize = 16;
+/// In bytes: every token of an answer is compared with every beginning of it.
+const LONGEST_STOP: usize = 1000;
 const MOST_LOGPROBS: usize = 20;
+/// Least temperature at which anything is drawn.
+const COLDEST: f32 = 1e-4;
 
 /// The fields of `/v1/chat/completions` and `/v1/completions` that are understood. Others are ignored, but for those that would
 /// change the answer.
@@ -221,13 +225,16 @@ impl Fields {
             Some(OneOrMany::One(stop)) => vec![stop],
             Some(OneOrMany::Many(stop)) => stop,
         };
-        if stop.len() > MOST_STOPS || stop.iter().any(String::is_empty) {
-            return Err(ApiError::invalid(
-                "stop",
-                format!("stop: expected at most {MOST_STOPS} texts, none of them empty"),
-            ));
+        if stop.len() > MOST_STOPS || stop.iter().any(|stop| stop.is_empty() || stop.len() > LONGEST_STOP) {
+            let expected = format!("stop: expected at most {MOST_STOPS} texts of 1 to {LONGEST_STOP} bytes");
+            return Err(ApiError::invalid("stop", expected));
         }
-        let temperature = self.temperature.unwrap_or(defaults.temperature);
+        // So little heat would make logits infinite, and means the best token.
+        let temperature =
+            self.temperature.filter(|heat| *heat == 0.0 || *heat >= COLDEST).unwrap_or(match self.temperature {
+                Some(_) => 0.0,
+                None => defaults.temperature,
+            });
         Ok(GenerationConfig {
             do_sample: temperature > 0.0,
             temperature: if temperature > 0.0 { temperature } else { 1.0 },

@@ -6,6 +6,7 @@ mod completions;
 mod fields;
 mod models;
 mod prompt;
+mod reading;
 mod stream;
 mod words;
 
@@ -15,3 +16,4 @@ pub use completions::completions;
 pub use fields::Fields;
 pub use models::{model, models};
 pub use prompt::chat_prompt;
+pub use reading::reading;

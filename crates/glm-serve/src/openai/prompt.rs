@@ -19,10 +19,10 @@ pub fn chat_prompt(
     let mut plain: Vec<Json> = Vec::with_capacity(messages.len());
     for (i, message) in messages.into_iter().enumerate() {
         let message = with_text(message).map_err(|reason| wrong(format!("message {}: {reason}", i + 1)))?;
-        match plain.last_mut().and_then(|last| joined(last, &message)) {
-            Some(both) => *plain.last_mut().unwrap_or(&mut Json::Null) = both,
-            None => plain.push(message),
+        if greets(&message, &plain) || plain.last_mut().is_some_and(|last| join(last, &message)) {
+            continue;
         }
+        plain.push(message);
     }
     let mut conversation = format::asked(&plain, tools).map_err(wrong)?;
     if !answerer.takes_history() {
@@ -61,13 +61,26 @@ fn text_of(part: &Json) -> Result<&str, String> {
     }
 }
 
-/// Two questions one after the other are one question of two paragraphs: the models know no other form for them.
-fn joined(first: &Json, second: &Json) -> Option<Json> {
+/// Whether it greets: an answer to nothing, as chat programs put in front, for which the models know no form.
+fn greets(message: &Json, before: &[Json]) -> bool {
+    let is = |message: &Json, role: &str| message.get("role").and_then(Json::as_text) == Some(role);
+    let calls = message.get("tool_calls").is_some_and(|calls| *calls != Json::Null);
+    is(message, "assistant") && !calls && before.iter().all(|message| is(message, "system"))
+}
+
+/// Adds a question to the one before it: two of them are one of two paragraphs, for the models know no other form. `false`:
+/// they are not both questions.
+fn join(first: &mut Json, second: &Json) -> bool {
     let of_user = |message: &Json| message.get("role").and_then(Json::as_text) == Some("user");
-    let text = |message: &Json| message.get("content").and_then(Json::as_text).map(str::to_owned);
     if !of_user(first) || !of_user(second) {
-        return None;
+        return false;
     }
-    let both = format!("{}\n{}", text(first)?, text(second)?);
-    Some(Json::Object(vec![("role".into(), Json::Text("user".into())), ("content".into(), Json::Text(both))]))
+    let (Json::Object(fields), Some(more)) = (first, second.get("content").and_then(Json::as_text)) else {
+        return false;
+    };
+    // The last of equal names counts, as in `Json::get`.
+    let Some((_, Json::Text(text))) = fields.iter_mut().rev().find(|(name, _)| name == "content") else { return false };
+    text.push('\n');
+    text.push_str(more);
+    true
 }

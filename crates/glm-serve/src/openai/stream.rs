@@ -9,7 +9,9 @@ use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -32,24 +34,36 @@ pub struct Form {
 /// The response; its events come while the answers do. When the client goes, so do the jobs.
 pub fn response(state: Shared, asked: Asked, form: Form) -> Response {
     let (sender, receiver) = channel::<Bytes>(WAITING);
+    let done = Arc::new(AtomicBool::new(false));
+    let whole = Arc::clone(&done);
     tokio::spawn(async move {
         let patience = state.config.read_timeout;
         let mut asked = asked;
+        let complete = done;
         let events = Events { sender: &sender, patience };
         tokio::select! {
             // Nobody reads any more: dropping the other future drops the channel of the jobs.
             () = sender.closed() => {}
             gone = run(&state, &mut asked, &form, &events) => {
-                if let Err(Gone::Failed(error)) = gone {
-                    let _ = events.send(&error.body()).await;
-                }
+                let told = match gone {
+                    Ok(()) => true,
+                    Err(Gone::Failed(error)) => events.send(&error.body()).await.is_ok(),
+                    Err(Gone::Client) => false,
+                };
+                complete.store(told, Ordering::Relaxed);
             }
         }
     });
-    let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok::<_, Infallible>));
+    // A stream that breaks off must not look like one that has ended.
+    let end = std::iter::once_with(move || (!whole.load(Ordering::Relaxed)).then(|| Err(broken()))).flatten();
+    let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok).chain(tokio_stream::iter(end)));
     let headers = [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     // Proxies must not gather events up.
     (headers, [("x-accel-buffering", "no")], body).into_response()
+}
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client does not read")
 }
 
 /// Why a stream ends before its end.

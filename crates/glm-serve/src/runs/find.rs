@@ -45,8 +45,7 @@ pub fn runs(folder: &Path) -> std::io::Result<Vec<Found>> {
 
 fn below(folder: &Path, prefix: &str, depth: usize, looked: &mut usize, found: &mut Vec<Found>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
-        *looked += 1;
-        if *looked > MOST_FOLDERS || found.len() >= MOST_RUNS {
+        if *looked >= MOST_FOLDERS || found.len() >= MOST_RUNS {
             break;
         }
         let Ok(entry) = entry else { continue };
@@ -56,6 +55,7 @@ fn below(folder: &Path, prefix: &str, depth: usize, looked: &mut usize, found: &
         if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
+        *looked += 1;
         let (id, path) = (format!("{prefix}{name}"), entry.path());
         if is_run(&path) {
             found.push(Found { id: id.clone(), path: path.clone() });

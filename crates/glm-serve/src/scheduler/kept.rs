@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 /// Fewer tokens than these are not worth a search's memory.
 const LEAST: usize = 16;
 
+/// Most pasts: each of them is looked at in every step and for every request.
+const MOST: usize = 256;
+
 /// The pasts of the last answers, least lately used first.
 #[derive(Debug, Default)]
 pub struct KeptPasts {
@@ -25,6 +28,9 @@ impl KeptPasts {
         }
         self.pasts.retain(|kept| kept.slot() != past.slot() || !past.ids().starts_with(kept.ids()));
         self.pasts.push_back(past);
+        if self.pasts.len() > MOST {
+            self.pasts.pop_front();
+        }
     }
 
     /// What a row with this prompt and slot may begin with. A past that the row goes on with whole is moved: it comes back

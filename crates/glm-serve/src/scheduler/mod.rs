@@ -104,10 +104,23 @@ impl Scheduler {
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), metrics });
         let worker = {
             let (model, shared) = (Arc::clone(&model), Arc::clone(&shared));
-            let run = move || worker::run(&model, limits, &shared);
+            // A panic ends the requests in progress, whose senders go with the worker; those that wait are answered after it.
+            let run = move || {
+                let work = || worker::run(&model, limits, &shared);
+                while std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+                    tracing::error!("the computing thread panicked: what was being answered is lost, the rest goes on");
+                    shared.state().running = 0;
+                }
+            };
             std::thread::Builder::new().name("answers".into()).spawn(run)?
         };
         Ok(Self { model, limits, shared, worker: Mutex::new(Some(worker)) })
+    }
+
+    /// Whether requests are answered.
+    pub fn works(&self) -> bool {
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.as_ref().is_some_and(|worker| !worker.is_finished())
     }
 
     /// The limits.
@@ -158,7 +171,7 @@ impl Scheduler {
         }
         self.shared.state().aborting = true;
         self.shared.changed.notify_all();
-        // A panic of the thread was printed where it happened; every job's receiver has seen its sender go.
+        // It catches its panics.
         let _ = worker.join();
     }
 }

@@ -97,6 +97,11 @@ impl Worker<'_> {
                 self.keep(past);
             }
             if let Some(active) = self.active.remove(&index) {
+                if !active.job.events.is_closed() {
+                    let seconds = active.began.elapsed().as_secs_f64();
+                    let mut state = self.shared.state();
+                    state.usual_seconds += NEWEST * (seconds - state.usual_seconds);
+                }
                 self.end_early(&active.job);
             }
         }
@@ -171,6 +176,7 @@ impl Worker<'_> {
         // What was kept of an adapter that is gone can be of no use.
         self.kept.retain(|slot| slot.is_none_or(|slot| self.model.slots.contains(slot)));
         self.running.prefill_tokens = if answering { PROMPT_TOKENS_BESIDE_ANSWERS } else { PROMPT_TOKENS_ALONE };
+        let requests = self.running.loads().filter(|load| !load.paused).count();
         let began = Instant::now();
         let (active, metrics) = (&mut self.active, &self.shared.metrics);
         let ended = self.running.step(&mut |token| {
@@ -184,7 +190,9 @@ impl Worker<'_> {
             active.last_token = now;
             send(&active.job, Event::Token { id: token.id, logprobs: token.logprobs.cloned() });
         });
-        metrics.step(began.elapsed(), self.running.len());
+        if requests > 0 {
+            metrics.step(began.elapsed(), requests);
+        }
         match ended {
             Ok(ended) => ended.into_iter().for_each(|ended| self.end(ended)),
             Err(error) => {
@@ -206,6 +214,8 @@ impl Worker<'_> {
         let seconds = active.began.elapsed().as_secs_f64();
         let mut state = self.shared.state();
         state.usual_seconds += NEWEST * (seconds - state.usual_seconds);
+        // Before the client hears of it: it may ask again at once.
+        state.running = self.active.len();
         drop(state);
         match ended.answer {
             Ok(answer) => {

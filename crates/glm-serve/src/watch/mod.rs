@@ -50,7 +50,14 @@ pub fn start(state: Shared, watch: Watch) -> std::io::Result<()> {
         return Err(std::io::Error::other("runs are watched already"));
     }
     // Not waited for: it sees that the server stops, and writes nothing that a sudden end could harm.
-    std::thread::Builder::new().name("watch".into()).spawn(move || run(&state, &watch)).map(drop)
+    let work = move || {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&state, &watch))).is_err() {
+            tracing::error!(
+                "watching ended by a panic: checkpoints are no longer promoted until the server is started again"
+            );
+        }
+    };
+    std::thread::Builder::new().name("watch".into()).spawn(work).map(drop)
 }
 
 fn run(state: &State, watch: &Watch) {
@@ -85,6 +92,9 @@ pub fn note_roll_back(state: &State, name: &str, gone: &Answerer, now: &Answerer
     let watched = state.watched.get().into_iter().flatten().find(|watched| watched.name == name);
     let (Some(watched), Some(adapter)) = (watched, &gone.adapter) else { return };
     let serving = now.adapter.as_ref().map(|adapter| adapter.path.display().to_string());
-    let record = Record { rolled_back: true, serving, ..Record::of(&adapter.path) };
+    let record = Record::of(&adapter.path);
+    // A later training may have written another checkpoint of this name, which was never served.
+    let saved = record.saved.filter(|saved| *saved <= gone.created);
+    let record = Record { rolled_back: true, serving, saved, ..record };
     journal::append(&watched.run, &record);
 }

@@ -55,7 +55,7 @@ function retryAfter(response) {
 }
 
 function kindOf(status, type) {
-  if (status === 401 || status === 403) return 'key';
+  if (status === 401) return 'key';
   if (status === 429) return 'busy';
   if (status === 503) return 'stopping';
   if (status === 404) return 'missing';

@@ -43,7 +43,7 @@ function slider({ name, min, max, step }) {
 function length() {
   const name = 'max_tokens';
   const steps = sampling.lengthSteps();
-  const most = steps.at(-1);
+  const most = steps.at(-1) ?? 1;
   const range = h('input', { type: 'range', id: uid(name), min: 0, max: steps.length - 1, step: 1 });
   const box = h('input', { type: 'number', class: 'number', min: 1, max: most, step: 1, placeholder: t('sampling.auto'), inputmode: 'numeric', 'aria-label': t('sampling.value', { name: t('sampling.max_tokens') }) });
   range.addEventListener('input', () => sampling.set(name, steps[Number(range.value)]));

@@ -67,7 +67,8 @@ export function changedCount() {
 /** The lengths the answer slider steps through: null (left to the server), then powers of two. */
 export function lengthSteps() {
   const most = serverInfo().limits?.max_length ?? 8192;
-  return [null, ...LENGTHS.filter((length) => length < most), most];
+  // Prompt and answer share it: as much as all of it can never be had.
+  return [null, ...LENGTHS.filter((length) => length < most)];
 }
 
 /** The fields of a completion request. */
