@@ -132,9 +132,11 @@ fn conversations_are_read_as_the_models_know_them() {
     assert!(ask("tiny", json!([{ "role": "system", "content": "简短" }, question])).1 > one);
     let (status, twice) = ask("tiny", json!([question, question]));
     assert!(status == 200 && twice > one);
+    // A greeting answers nothing.
+    assert_eq!(ask("tiny", json!([{ "role": "assistant", "content": "您好" }, question])).1, one);
     for (messages, expected) in [
         (json!([]), "at least one message"),
-        (json!([{ "role": "assistant", "content": "好" }]), "message 1: expected a message of the system or the user"),
+        (json!([{ "role": "assistant", "content": "好" }]), "at least one message"),
         (json!([question, { "role": "assistant", "content": "好" }]), "expected the last message to be the user's"),
         (json!([{ "role": "robot", "content": "好" }]), "message 1: \"role\""),
         (json!([{ "role": "user" }]), "message 1: expected \"content\""),
@@ -164,6 +166,8 @@ fn fields_that_make_no_sense_are_named() {
         (json!({ "max_tokens": 100_000 }), "messages"),
         (json!({ "stop": ["", "a"] }), "stop"),
         (json!({ "stop": 5 }), "stop"),
+        (json!({ "stop": "长".repeat(400) }), "stop"),
+        (json!({ "n": 128 }), "n"),
         (json!({ "top_logprobs": 3 }), "top_logprobs"),
         (json!({ "logprobs": true, "top_logprobs": 21 }), "top_logprobs"),
         (json!({ "logit_bias": { "5": 100 } }), "logit_bias"),

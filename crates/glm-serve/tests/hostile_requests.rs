@@ -18,6 +18,10 @@ fn question(tokens: usize, stream: bool) -> String {
     .to_string()
 }
 
+fn head_of(stream: std::net::TcpStream) -> u16 {
+    head(&mut BufReader::new(stream)).0
+}
+
 #[test]
 fn keys_open_and_nothing_else_does() {
     let server = start(|config, _, _| {
@@ -41,6 +45,14 @@ fn keys_open_and_nothing_else_does() {
     for path in ["/", "/health", "/ready", "/api/hello"] {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
+    // Without a key the body is not waited for.
+    let mut stream = server.connect();
+    let head =
+        format!("POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 90000\r\n\r\n{{");
+    stream.write_all(head.as_bytes()).unwrap();
+    let began = Instant::now();
+    assert_eq!(head_of(stream), 401);
+    assert!(began.elapsed() < Duration::from_secs(1), "the body was waited for");
     assert_eq!(server.get("/api/hello").json()["needs_key"], true);
     assert_eq!(with("POST", CHAT, "sk-user", &question(1, false)).status, 200);
     // The routes that load adapters have keys of their own.
@@ -85,6 +97,7 @@ fn other_pages_and_other_names_are_refused() {
     assert_eq!(from(&[("Origin", "null")]).status, 403);
     assert_eq!(from(&[("Host", "evil.example")]).status, 403);
     assert_eq!(from(&[("Host", "localhost.evil.example")]).status, 403);
+    assert_eq!(from(&[("Host", "192.168.1.5:8000")]).status, 200, "no name server leads an address elsewhere");
     assert_eq!(from(&[("Host", "localhost:80"), ("Origin", "http://localhost:80")]).status, 200);
     let friend = from(&[("Origin", "https://friend.example")]);
     assert_eq!(

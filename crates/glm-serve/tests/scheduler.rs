@@ -250,3 +250,34 @@ fn an_adapter_stays_until_its_last_answer() {
     drop(scheduler);
     assert!(!models.model().slots.contains(slot));
 }
+
+#[test]
+fn a_long_prompt_and_what_was_kept_are_in_nobodys_way() {
+    let (models, prompts) = room("glm2-tiny", Variant::ChatGlm2);
+    let metrics = Arc::new(Metrics::new(MUCH));
+    let scheduler = Scheduler::start(Arc::clone(models.model()), limits(MUCH), Arc::clone(&metrics)).unwrap();
+    let base = models.base();
+    let long: Vec<u32> = prompts.concat().into_iter().cycle().take(6000).collect();
+    let (slow, mut slow_events) = job(&models, base, &long, &config(2));
+    let (quick, mut quick_events) = job(&models, base, &prompts[0], &config(2));
+    scheduler.submit("long", vec![slow]).unwrap();
+    scheduler.submit("short", vec![quick]).unwrap();
+    assert_eq!(tokens(&mut quick_events).len(), 2);
+    assert!(slow_events.try_recv().is_err(), "the long prompt was read first");
+    assert_eq!(tokens(&mut slow_events).len(), 2);
+    // Prompts that are read in both directions begin no others.
+    let (models, prompts) = room("glm1-tiny", Variant::ChatGlm);
+    let scheduler = Scheduler::start(Arc::clone(models.model()), limits(MUCH), Arc::clone(&metrics)).unwrap();
+    let long: Vec<u32> = prompts[0][..prompts[0].len() - 2]
+        .iter()
+        .cycle()
+        .take(40)
+        .chain(&prompts[0][prompts[0].len() - 2..])
+        .copied()
+        .collect();
+    let (job, mut events) = job(&models, models.base(), &long, &config(4));
+    scheduler.submit("one", vec![job]).unwrap();
+    assert_eq!(tokens(&mut events).len(), 4);
+    scheduler.shut_down(Duration::from_secs(20));
+    assert!(metrics.text().contains("glmtune_kv_cache_kept_bytes 0"), "{}", metrics.text());
+}
