@@ -54,9 +54,9 @@ class Server:
         return status, text
 
 
-def question(model, prompt, tokens, stream=True):
+def question(model, prompt, tokens, stream=True, temperature=0):
     messages = [{"role": "user", "content": prompt}]
-    body = {"model": model, "messages": messages, "temperature": 0, "max_tokens": tokens, "stream": stream}
+    body = {"model": model, "messages": messages, "temperature": temperature, "max_tokens": tokens, "stream": stream}
     return json.dumps(body).encode()
 
 
@@ -100,7 +100,8 @@ async def load(options, prompts):
         async def client():
             nonlocal tokens, failed
             for number in numbers:
-                body = question(models[number % len(models)], prompts[number % len(prompts)], options.tokens)
+                model, prompt = models[number % len(models)], prompts[number % len(prompts)]
+                body = question(model, prompt, options.tokens, temperature=options.temperature)
                 asked = time.perf_counter()
                 status, _, times = await answer(server, body)
                 if status != 200 or not times:
@@ -208,6 +209,7 @@ parser.add_argument("--models", default="gpt-3.5-turbo")
 parser.add_argument("--rows", required=True, help="rows with content")
 parser.add_argument("--clients", default="1,8,32,128")
 parser.add_argument("--tokens", type=int, default=32)
+parser.add_argument("--temperature", type=float, default=0)
 parser.add_argument("--rounds", type=int, default=2, help="requests of each client")
 parser.add_argument("--least", type=int, default=8, help="requests at least")
 parser.add_argument("--minutes", type=float, default=10)
