@@ -59,7 +59,7 @@ keys! {
     /// File of keys of /admin/adapters, the routes that load and unload adapters; they are not there without one (or the
     /// environment variable GLMTUNE_ADMIN_KEY)
     admin_key_file: Option<PathBuf> = None;
-    /// Origin of a web page that may use the API, as https://example.org; * stands for all. May be given several times
+    /// Origin of a web page that may use the API, as https://NAME; * stands for all. May be given several times
     cors_origin: Texts = Texts::default();
     /// Name by which this server is reached, beside its address; where no key is wanted, requests by other names are refused. May be
     /// given several times
