@@ -147,9 +147,13 @@ fn what_is_not_safe_or_makes_no_sense_is_refused() {
     world.refused(&serve("--api_key_file none"), &["--api_key_file", "none"]);
     world.refused(&serve("--cors_origin https://a.b/c"), &["--cors_origin", "without a path"]);
     world.refused(&serve("--max_batch 0"), &["--max_batch", "1 or more"]);
+    world.refused(&serve("--port 0 --kv_cache 1000"), &["--kv_cache", "64"]);
+    world.refused(&serve("--port 0 --adapter base=base"), &["the name base stands for the bare base"]);
     world.refused(&serve("--temperature -1"), &["--temperature"]);
     std::fs::write(world.path("keys"), "\n\n").unwrap();
     world.refused(&serve("--api_key_file keys"), &["--api_key_file", "one key a line"]);
+    std::fs::write(world.path("keys"), "sk-one\n# of the team\n").unwrap();
+    world.refused(&serve("--api_key_file keys"), &["--api_key_file", "without comments"]);
     // An adapter that does not fit, and a port that is taken, end the start.
     let error = world.fails(&serve("--port 0 --adapter a=base"));
     assert!(error.contains("--adapter a=base") && error.contains("whole model"), "{error}");

@@ -268,10 +268,17 @@ impl Models {
             Some("history") => Some(Turns::History),
             _ => None,
         };
-        let fingerprint = self.model.network.fingerprint();
-        let warning = said.get("base_fingerprint").filter(|before| *before != fingerprint).map(|_| {
-            "it was trained on a base with other weights; answers may be worse than its scores say".to_owned()
-        });
+        let (fingerprint, held) = (self.model.network.fingerprint(), self.model.network.held_as());
+        let other = |key: &str, now: &str| said.get(key).filter(|before| *before != now);
+        let warning = match (other("base_fingerprint", fingerprint), other("base_scheme", &held)) {
+            (Some(_), _) => {
+                Some("it was trained on a base with other weights; answers may be worse than its scores say".into())
+            }
+            (None, Some(before)) => {
+                Some(format!("it was trained on this base held as {before}, not {held}; answers may differ"))
+            }
+            (None, None) => None,
+        };
         let slot = self.model.slots.add_loaded(&loaded).map_err(files)?;
         Ok(Answerer {
             id: format!("{}:{name}", self.base.id),

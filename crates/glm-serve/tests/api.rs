@@ -136,7 +136,7 @@ fn conversations_are_read_as_the_models_know_them() {
     assert_eq!(ask("tiny", json!([{ "role": "assistant", "content": "您好" }, question])).1, one);
     for (messages, expected) in [
         (json!([]), "at least one message"),
-        (json!([{ "role": "assistant", "content": "好" }]), "at least one message"),
+        (json!([{ "role": "assistant", "content": "好" }]), "message 1: expected a message of the system or the user"),
         (json!([question, { "role": "assistant", "content": "好" }]), "expected the last message to be the user's"),
         (json!([{ "role": "robot", "content": "好" }]), "message 1: \"role\""),
         (json!([{ "role": "user" }]), "message 1: expected \"content\""),
@@ -183,7 +183,16 @@ fn fields_that_make_no_sense_are_named() {
         assert_eq!(json["error"]["type"], "invalid_request_error");
         assert!(!json["error"]["message"].as_str().unwrap().is_empty());
     }
-    for body in ["", "{", "[]", "null", "{} {}", "{\"messages\": [", "\u{0}"] {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "[\"tiny\", [{\"role\": \"user\", \"content\": \"好\"}]]",
+        "null",
+        "{} {}",
+        "{\"messages\": [",
+        "\u{0}",
+    ] {
         let reply = server.request("POST", "/v1/chat/completions", &[], body);
         assert_eq!(reply.status, 400, "{body:?}: {}", reply.body);
     }

@@ -3,14 +3,15 @@
 use super::train::limited;
 use super::{base, threads};
 use crate::args::serve::LogFormat;
+use crate::args::usage::UsageError;
 use crate::config::ServeSettings;
 use crate::config::adapter::AdapterConfig;
 use crate::config::base::BaseConfig;
 use crate::config::serve::WatchSettings;
 use anyhow::Context;
-use glm_serve::{Limits, Model, Models, ServeConfig, Server, Watch, Watched, adapters_in};
+use glm_serve::{Answerer, Limits, Model, Models, ServeConfig, Server, Watch, Watched, adapters_in};
 use glm_train::memory;
-use std::io::Write;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Keys and values where free memory cannot be told.
 const USUAL_CACHE: u64 = 2_000_000_000;
+
+/// Fewer tokens of prompt and answer are no conversation.
+const LEAST_CONTEXT: usize = 64;
 
 /// Serves until SIGINT or SIGTERM.
 ///
@@ -29,15 +33,26 @@ pub fn run(settings: ServeSettings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     // The address is taken first: that it is in use must not be found out after minutes of loading.
     let address = SocketAddr::new(settings.host, settings.port);
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(address))
-        .with_context(|| format!("cannot listen on {address}; another --port may be free"))?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "another --port may be free",
+            _ => "--host must be an address of this machine",
+        };
+        anyhow::Error::from(error).context(format!("cannot listen on {address}; {advice}"))
+    })?;
     let address = listener.local_addr()?;
     let loaded = base::load(&settings.base, settings.adapter.as_ref())?;
     eprintln!("{}", settings.base.describe());
     let name = settings.name.clone().unwrap_or_else(|| name_of(&settings.base));
     let config = loaded.network.config().clone();
     let models = Models::new(Arc::new(Model::new(loaded.network, loaded.tokenizer)), &name);
+    let named = settings.adapters.iter().chain(settings.watch.iter().flat_map(|watch| &watch.runs));
+    if named.into_iter().any(|(adapter, _)| *adapter == name) {
+        return Err(UsageError(format!(
+            "the name {name} stands for the bare base; give the adapter another one, or the base (--served_model_name)"
+        ))
+        .into());
+    }
     load_adapters(&settings, &models)?;
     let mut defaults = settings.defaults(config.variant);
     let free = memory::available().map_or(USUAL_CACHE, |free| free / 2);
@@ -48,8 +63,24 @@ pub fn run(settings: ServeSettings) -> anyhow::Result<()> {
         keep_pasts: settings.prefix_caching,
     };
     let asked = defaults.max_length;
-    while defaults.max_length > 1 && models.model().cache_bytes(defaults.max_length) > limits.cache_bytes {
-        defaults.max_length -= 1;
+    let fits = |tokens: usize| models.model().cache_bytes(tokens) <= limits.cache_bytes;
+    if !fits(defaults.max_length) {
+        // Sizes grow with the number of tokens.
+        let (mut most, mut too_many) = (0, defaults.max_length);
+        while too_many - most > 1 {
+            let middle = most + (too_many - most) / 2;
+            if fits(middle) { most = middle } else { too_many = middle }
+        }
+        defaults.max_length = most;
+    }
+    if defaults.max_length < LEAST_CONTEXT.min(asked) {
+        let bytes = limits.cache_bytes;
+        return Err(UsageError(format!(
+            "--kv_cache: {bytes} bytes hold the keys and values of {} tokens; expected room for {LEAST_CONTEXT} at least ({} bytes)",
+            defaults.max_length,
+            models.model().cache_bytes(LEAST_CONTEXT)
+        ))
+        .into());
     }
     if defaults.max_length < asked {
         eprintln!(
@@ -110,16 +141,16 @@ fn load_adapters(settings: &ServeSettings, models: &Models) -> anyhow::Result<()
     let own = settings.adapter.as_ref().and_then(AdapterConfig::init_from);
     if let Some(files) = own {
         let name = plain(files).unwrap_or_else(|| "adapter".into());
-        tell(&models.load(&name, files)?.id);
+        tell(&*models.load(&name, files)?);
         models.set_default(&name);
     }
     for (name, path) in &settings.adapters {
-        tell(&models.load(name, path).with_context(|| format!("--adapter {name}={}", path.display()))?.id);
+        tell(&*models.load(name, path).with_context(|| format!("--adapter {name}={}", path.display()))?);
     }
     for (name, path) in settings.adapter_dir.as_deref().map(adapters_in).unwrap_or_default() {
         // One that does not fit this base must not keep the others from being served.
         match models.load(&name, &path) {
-            Ok(answerer) => tell(&answerer.id),
+            Ok(answerer) => tell(&answerer),
             Err(error) => eprintln!("warning: --adapter_dir: {error}"),
         }
     }
@@ -143,8 +174,11 @@ fn watch_of(settings: &WatchSettings) -> anyhow::Result<Watch> {
     })
 }
 
-fn tell(id: &str) {
-    eprintln!("serving {id}");
+fn tell(answerer: &Answerer) {
+    eprintln!("serving {}", answerer.id);
+    if let Some(warning) = answerer.adapter.as_ref().and_then(|adapter| adapter.warning.as_ref()) {
+        eprintln!("warning: {}: {warning}", answerer.id);
+    }
 }
 
 /// The last part of a path, as far as it can be a name.
@@ -194,7 +228,12 @@ fn shown_ip(ip: IpAddr) -> String {
 fn log(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(color);
     // Only a subscriber that is there already would refuse.
     let _ = match format {
         LogFormat::Text => builder.try_init(),

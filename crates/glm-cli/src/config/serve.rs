@@ -269,8 +269,14 @@ fn read_keys(
             refuse!("{place} {}: expected one key a line, found none", file.display());
         }
     }
-    if keys.iter().any(|key| key.trim().is_empty() || key.contains(char::is_control)) {
-        refuse!("a key is empty or holds control characters; expected a text on one line");
+    if keys.iter().any(|key| {
+        key.is_empty() || key.starts_with('#') || key.contains(|c: char| c.is_control() || c.is_whitespace())
+    }) {
+        refuse!(
+            "a key of {} (or of its environment variable) is empty, holds blanks or begins with #; expected keys without blanks, one a line, \
+             without comments",
+            given.place(name)
+        );
     }
     Ok(keys)
 }

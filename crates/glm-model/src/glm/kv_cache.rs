@@ -39,7 +39,8 @@ impl KvCache {
     /// Bytes of a cache that holds `tokens` after [`KvCache::reserve`].
     pub fn bytes_for(layers: usize, width: usize, tokens: usize) -> usize {
         tokens
-            .next_multiple_of(CACHE_BLOCK)
+            .checked_next_multiple_of(CACHE_BLOCK)
+            .unwrap_or(usize::MAX)
             .saturating_mul(layers)
             .saturating_mul(width)
             .saturating_mul(size_of::<f32>())

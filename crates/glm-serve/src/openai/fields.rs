@@ -131,10 +131,14 @@ impl Fields {
     /// # Errors
     /// Names the field that is not what was expected.
     pub fn read(body: &[u8]) -> Result<Self, ApiError> {
+        // A list would be taken for the fields in their order.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(ApiError::invalid("", "the request is not what was expected: expected a JSON object"));
+        }
         let mut json = serde_json::Deserializer::from_slice(body);
         let fields: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
-            let param = if path == "." { String::new() } else { path };
+            let param = if matches!(path.as_str(), "." | "?") { String::new() } else { path };
             ApiError::invalid(param, format!("the request is not what was expected: {}", error.inner()))
         })?;
         json.end().map_err(|error| ApiError::invalid("", format!("the request has text behind its JSON: {error}")))?;

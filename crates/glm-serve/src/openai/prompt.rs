@@ -17,9 +17,10 @@ pub fn chat_prompt(
 ) -> Result<Vec<u32>, ApiError> {
     let wrong = |reason: String| ApiError::invalid("messages", format!("messages: {reason}"));
     let mut plain: Vec<Json> = Vec::with_capacity(messages.len());
+    let count = messages.len();
     for (i, message) in messages.into_iter().enumerate() {
         let message = with_text(message).map_err(|reason| wrong(format!("message {}: {reason}", i + 1)))?;
-        if greets(&message, &plain) || plain.last_mut().is_some_and(|last| join(last, &message)) {
+        if (greets(&message, &plain) && i + 1 < count) || plain.last_mut().is_some_and(|last| join(last, &message)) {
             continue;
         }
         plain.push(message);

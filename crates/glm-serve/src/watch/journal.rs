@@ -4,8 +4,8 @@ use super::checkpoints;
 use crate::models::now;
 use crate::runs::{checkpoint_step, read};
 use serde::{Deserialize, Serialize};
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "promotions.jsonl";
@@ -56,6 +56,10 @@ pub fn append(run: &Path, record: &Record) {
     let write = || {
         let mut line = serde_json::to_string(record)?;
         line.push('\n');
+        // A line that was cut off, as by a full disk, must not take this one with it.
+        if is_torn(&path).unwrap_or(false) {
+            line.insert(0, '\n');
+        }
         // One call for the whole line, so that readers never see a part of it.
         OpenOptions::new().create(true).append(true).open(&path)?.write_all(line.as_bytes())
     };
@@ -64,16 +68,28 @@ pub fn append(run: &Path, record: &Record) {
     }
 }
 
+/// Whether the last line lacks its end.
+fn is_torn(path: &Path) -> std::io::Result<bool> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
 /// All records that can be read, the oldest first.
 pub fn records(run: &Path) -> Vec<Record> {
     let lines = read::tail(&run.join(FILE), MOST).unwrap_or_default();
     lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// Checkpoints that were rolled back, with the time at which each was saved.
+/// Checkpoints that were rolled back, with the time at which each was saved. They lie in this run, however its path was written then.
 pub fn rolled_back(run: &Path) -> Vec<(PathBuf, Option<u64>)> {
     let records = records(run).into_iter();
-    records.filter(|record| record.rolled_back).map(|record| (record.path.into(), record.saved)).collect()
+    records
+        .filter(|record| record.rolled_back)
+        .map(|record| (run.join(format!("checkpoint-{}", record.step)), record.saved))
+        .collect()
 }
 
 #[cfg(test)]
@@ -92,7 +108,11 @@ mod tests {
         assert!(rolled_back(run.path()).is_empty());
         append(run.path(), &Record { rolled_back: true, ..record.clone() });
         OpenOptions::new().append(true).open(run.path().join(FILE)).unwrap().write_all(b"{\"step\": 1").unwrap();
-        assert_eq!(rolled_back(run.path()), [(checkpoint, record.saved)]);
+        assert_eq!(rolled_back(run.path()), [(checkpoint.clone(), record.saved)]);
+        // A cut-off line does not take the next one with it, and a path that was written otherwise then means the same.
+        let otherwise = Record { rolled_back: true, path: "elsewhere/run/checkpoint-12".into(), ..record.clone() };
+        append(run.path(), &otherwise);
+        assert_eq!(rolled_back(run.path()), [(checkpoint.clone(), record.saved), (checkpoint, record.saved)]);
         let text = std::fs::read_to_string(run.path().join(FILE)).unwrap();
         let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
         let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
