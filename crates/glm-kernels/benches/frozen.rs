@@ -6,6 +6,7 @@
 
 use glm_kernels::cpu::frozen::{Compute, Matrix, Values, input_gradient, matmul};
 use glm_kernels::cpu::machine::{bf16_peak, int8_peak};
+use memmap2::MmapMut;
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -45,13 +46,22 @@ fn read(words: &[u64]) {
     black_box(words.par_chunks(1 << 14).map(sum).reduce(|| 0, u64::wrapping_add));
 }
 
+/// `len` bytes on large pages where the system has them, as bases keep their quantized weights.
+fn on_large_pages(len: usize, bytes: impl Iterator<Item = u8>) -> MmapMut {
+    let mut pages = MmapMut::map_anon(len).expect("there is memory");
+    #[cfg(target_os = "linux")]
+    let _ = pages.advise(memmap2::Advice::HugePage);
+    pages.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+    pages
+}
+
 /// Products are timed in turn with reading a buffer much larger than the caches: whatever else the machine does slows both.
 fn decode() {
     // Matrices lie in it one behind the other and are used in turn. Bytes are of floats near 1.
     let word =
         |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0x0707_0707_0707_0707 | 0x3838_3838_3838_3838;
     let words: Vec<u64> = (0..(1usize << 29) / 8).map(word).collect();
-    let pool: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let pool = on_large_pages(size_of_val(words.as_slice()), words.iter().flat_map(|word| word.to_le_bytes()));
     let words = &words[..(256 << 20) / 8];
     println!("GB/s of weights read, and their share of what the machine reads");
     let heads = TOKENS.map(|t| format!("{:>14}", format!("T = {t}"))).concat();
@@ -110,10 +120,13 @@ fn train() {
     let heads = format!("{:>10}{:>10}{:>8}", "bf16", "int8", "ratio").repeat(2);
     println!("{:<24}{:>8}{:>6}{heads}", "[rows, cols]", "form", "T");
     for (rows, cols) in [(4608usize, 4096usize), (27392, 4096), (4096, 13696)] {
-        let bytes: Vec<u8> =
-            (0..rows as u32 * cols as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 & 0x7f).collect();
-        let halves: Vec<[u8; 2]> = wave(rows * cols).iter().map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
-        let brains: Vec<[u8; 2]> = wave(rows * cols).iter().map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
+        let bytes = (0..rows as u32 * cols as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 & 0x7f);
+        let bytes = on_large_pages(rows * cols, bytes);
+        let wave_of =
+            |bytes: fn(f32) -> [u8; 2]| on_large_pages(2 * rows * cols, wave(rows * cols).into_iter().flat_map(bytes));
+        let halves = wave_of(|v| half::f16::from_f32(v).to_le_bytes());
+        let brains = wave_of(|v| half::bf16::from_f32(v).to_le_bytes());
+        let (halves, brains) = (halves.as_chunks().0, brains.as_chunks().0);
         let scales = wave(rows);
         let group_scales: Vec<[u8; 2]> = halves[..rows * cols / 32].to_vec();
         let packed = &bytes[..rows * cols / 2];
@@ -121,8 +134,8 @@ fn train() {
             ("int4", Values::Int4(packed), Some(scales.as_slice())),
             ("int4/32", Values::Int4Group { packed, scales: &group_scales, group: 32 }, None),
             ("int8", Values::Int8(&bytes), Some(scales.as_slice())),
-            ("bf16", Values::Bf16(&brains), None),
-            ("f16", Values::F16(&halves), None),
+            ("bf16", Values::Bf16(brains), None),
+            ("f16", Values::F16(halves), None),
         ] {
             if !wanted(name, &FORMS) {
                 continue;

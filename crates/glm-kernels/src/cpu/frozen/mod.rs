@@ -16,6 +16,7 @@ use along::Along;
 pub use matrix::{Matrix, Values};
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
 /// In which numbers products with frozen matrices are made. Sums are in f32 in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,18 +136,34 @@ fn gradient(matrix: &Matrix<'_>, compute: Compute, dy: &[f32], dx: &mut [f32], a
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static FLOATS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    #[cfg(target_arch = "x86_64")]
+    static WORDS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `work` on this thread's scratch of at least `len` values.
+/// Runs `work` on this thread's scratch of `len` values.
 fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    with(&FLOATS, len, work)
+}
+
+/// The same of words.
+#[cfg(target_arch = "x86_64")]
+fn with_words<R>(len: usize, work: impl FnOnce(&mut [u32]) -> R) -> R {
+    with(&WORDS, len, work)
+}
+
+fn with<T: Copy + Default, R>(
+    scratch: &'static LocalKey<RefCell<Vec<T>>>,
+    len: usize,
+    work: impl FnOnce(&mut [T]) -> R,
+) -> R {
     // The buffer is taken out while it is used: a nested task on the same thread then makes its own.
-    let mut buffer = SCRATCH.with(RefCell::take);
+    let mut buffer = scratch.take();
     if buffer.len() < len {
-        buffer.resize(len, 0.0);
+        buffer.resize(len, T::default());
     }
     let result = work(&mut buffer[..len]);
-    SCRATCH.with(|cell| *cell.borrow_mut() = buffer);
+    scratch.set(buffer);
     result
 }
 

@@ -13,7 +13,7 @@ mod tile;
 pub(super) mod vector;
 
 use super::ahead::Ahead;
-use super::{Along, Destination, Matrix};
+use super::{Along, Destination, Matrix, with_words};
 use left::{Left, Part};
 pub(super) use panel::transposed;
 use rayon::prelude::*;
@@ -29,8 +29,10 @@ struct Portion {
     depth: usize,
 }
 
-/// Long rows of the matrix are read one after the other.
+/// Long rows of integers are read one after the other.
 const ALONG_COLUMNS: Portion = Portion { panels: 1, depth: 4096 };
+/// Rows of other weights are up to eight times as long: what is fetched ahead has to fit beside the panel.
+const ALONG_LONG_COLUMNS: Portion = Portion { panels: 1, depth: 1024 };
 /// 128 columns: a cache line of INT4, which would be read again for every panel otherwise.
 const ALONG_ROWS: Portion = Portion { panels: 4, depth: 1024 };
 
@@ -86,15 +88,15 @@ fn product(
 ) {
     assert!(available(), "bf16 product: the machine lacks the instructions");
     let (width, depth, portion) = match along {
-        Along::Columns => (matrix.rows, matrix.cols, ALONG_COLUMNS),
+        Along::Columns if matrix.values.are_integers() => (matrix.rows, matrix.cols, ALONG_COLUMNS),
+        Along::Columns => (matrix.rows, matrix.cols, ALONG_LONG_COLUMNS),
         Along::Rows => (matrix.cols, matrix.rows, ALONG_ROWS),
     };
     let target = Destination(out.as_mut_ptr());
     let columns = portion.panels * LANES;
     let panel_len = portion.depth.min(depth.next_multiple_of(2)) / 2 * LANES;
-    (0..width.div_ceil(columns)).into_par_iter().for_each_init(
-        || vec![0u32; portion.panels * panel_len],
-        |panels, number| {
+    (0..width.div_ceil(columns)).into_par_iter().for_each(|number| {
+        with_words(portion.panels * panel_len, |panels| {
             let task = number * columns..((number + 1) * columns).min(width);
             for first in (0..depth).step_by(portion.depth) {
                 let sum = first..(first + portion.depth).min(depth);
@@ -137,8 +139,8 @@ fn product(
                     }
                 }
             }
-        },
-    );
+        });
+    });
 }
 
 /// A tile of which the target has the first `columns` columns.

@@ -19,11 +19,13 @@ use kernel::Weights;
 use rayon::prelude::*;
 
 /// Most rows of activations for which this is faster than panels: one core makes 185 to 200 GFLOP/s of 231 with INT4 where
-/// panels of 16 rows make 155 and those of 64 rows 170 to 190. Floats that are not bfloat16 are multiplied as f32, at half
+/// panels of 16 rows make 155 and those of 64 rows 170 to 190; with groups of 32 it makes 140 to 150, and panels of 48 rows
+/// 150 to 160. Floats that are not bfloat16 are multiplied as f32, at half
 /// the speed.
 pub(in crate::cpu::frozen) fn most_tokens(values: &Values<'_>) -> usize {
     match values {
-        Values::Int4(_) | Values::Int4Group { .. } => 64,
+        Values::Int4(_) => 64,
+        Values::Int4Group { .. } => 40,
         Values::Int8(_) | Values::Bf16(_) => 32,
         Values::F16(_) | Values::F32(_) => 16,
     }

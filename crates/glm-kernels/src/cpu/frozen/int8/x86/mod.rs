@@ -11,7 +11,7 @@ use super::BLOCK;
 use super::quantize::MAGIC;
 use crate::cpu::frozen::ahead::Ahead;
 use crate::cpu::frozen::bf16::transposed;
-use crate::cpu::frozen::{Along, Destination, Matrix};
+use crate::cpu::frozen::{Along, Destination, Matrix, with_words};
 use left::Left;
 use rayon::prelude::*;
 use std::arch::x86_64::{
@@ -35,6 +35,9 @@ struct Portion {
 const ALONG_COLUMNS: Portion = Portion { panels: 1, blocks: 8 };
 /// 128 columns: a cache line of INT4, which would be read again for every panel otherwise.
 const ALONG_ROWS: Portion = Portion { panels: 4, blocks: 2 };
+
+/// Panels of a [`Portion`], at most.
+const MOST_PANELS: usize = 8;
 
 /// `u32`s of a panel of a whole block.
 const PANEL: usize = BLOCK / 4 * LANES;
@@ -65,9 +68,9 @@ pub(super) fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option
     let offset = panel::offset(matrix);
     let held = portion.panels * portion.blocks.min(blocks);
     let target = Destination(out.as_mut_ptr());
-    (0..width.div_ceil(columns)).into_par_iter().for_each_init(
-        || (vec![0u32; held * PANEL], vec![[0.0f32; LANES]; held]),
-        |(panels, scales), task| {
+    (0..width.div_ceil(columns)).into_par_iter().for_each(|task| {
+        with_words(held * PANEL, |panels| {
+            let mut scales = [[0.0; LANES]; MOST_PANELS];
             let task = task * columns..((task + 1) * columns).min(width);
             let lanes = || task.clone().step_by(LANES).map(|start| start..(start + LANES).min(task.end));
             for first in (0..blocks).step_by(portion.blocks) {
@@ -110,8 +113,8 @@ pub(super) fn product(matrix: &Matrix<'_>, along: Along, x: &[f32], bias: Option
                     }
                 }
             }
-        },
-    );
+        });
+    });
 }
 
 fn padded(values: &[f32]) -> [f32; LANES] {
