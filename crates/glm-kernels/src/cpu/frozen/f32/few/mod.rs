@@ -13,11 +13,11 @@ use crate::cpu::frozen::{Destination, Matrix, Values};
 use crate::cpu::unpack;
 use form::{Bf16, F16, F32, Form, Int4, Int8, Vector};
 #[cfg(target_arch = "aarch64")]
-use neon::{Lanes, available};
+use neon::{Lanes, ROWS_AT_ONCE, available};
 use rayon::prelude::*;
 use std::ops::Range;
 #[cfg(target_arch = "x86_64")]
-use x86::{Lanes, available};
+use x86::{Lanes, ROWS_AT_ONCE, available};
 
 /// Values of a vector.
 const LANES: usize = 8;
@@ -32,7 +32,7 @@ type Step = [[f32; LANES]; VECTORS];
 const MOST: usize = 8;
 /// Most rows of activations that are multiplied at a time, of which the sums stay in registers.
 const AT_ONCE: usize = 4;
-/// A multiple of all numbers of rows of the matrix that are taken at a time.
+/// A multiple of all numbers of rows of the matrix that are taken at a time ([`ROWS_AT_ONCE`]).
 const ROWS: usize = 12;
 /// Bytes of the matrix that a task reads, about.
 const TASK: usize = 128 << 10;
@@ -107,10 +107,10 @@ fn of_form<F: Form, V: Vector>(
             // SAFETY: the machine has the set (asserted above); the rows are those of the task.
             unsafe {
                 match tokens {
-                    1 => task.rows::<F, V, 1, 4>(0..rows.len(), write),
-                    2 => task.rows::<F, V, 2, 4>(0..rows.len(), write),
-                    3 => task.rows::<F, V, 3, 3>(0..rows.len(), write),
-                    _ => task.rows::<F, V, 4, 3>(0..rows.len(), write),
+                    1 => task.rows::<F, V, 1, { ROWS_AT_ONCE[0] }>(0..rows.len(), write),
+                    2 => task.rows::<F, V, 2, { ROWS_AT_ONCE[1] }>(0..rows.len(), write),
+                    3 => task.rows::<F, V, 3, { ROWS_AT_ONCE[2] }>(0..rows.len(), write),
+                    _ => task.rows::<F, V, 4, { ROWS_AT_ONCE[3] }>(0..rows.len(), write),
                 }
             }
             token += tokens;
@@ -223,9 +223,10 @@ impl Task<'_> {
 ///
 /// # Safety
 /// The machine has the instruction set ([`available`]); the steps can be read.
-#[inline]
-#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,f16c"))]
-#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
+// Left alone, the compiler calls it for every step with NEON, and the sums go through memory. Every target of AArch64 has NEON, so it
+// can be told to inline it, which it refuses for functions with instruction sets of their own.
+#[cfg_attr(target_arch = "x86_64", inline, target_feature(enable = "avx2,fma,f16c"))]
+#[cfg_attr(target_arch = "aarch64", inline(always))]
 unsafe fn add<F: Form, V: Vector, const T: usize, const R: usize>(
     sums: &mut [[V; R]; T],
     bytes: [*const u8; R],

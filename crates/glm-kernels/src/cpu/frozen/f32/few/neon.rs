@@ -1,5 +1,6 @@
 //! Vectors of NEON, two registers each.
 
+use super::AT_ONCE;
 use super::form::Vector;
 use crate::cpu::isa::{Isa, isa};
 use crate::cpu::unpack::neon::widened;
@@ -14,6 +15,10 @@ use std::arch::aarch64::{
 pub(super) fn available() -> bool {
     isa() == Isa::Neon
 }
+
+/// Rows of the matrix at a time beside one, two, three and four of activations. Sums fill at most 16 of 32 registers: with
+/// more the compiler keeps them in memory, as weights are two registers each and take others on their way from integers.
+pub(super) const ROWS_AT_ONCE: [usize; AT_ONCE] = [4, 3, 2, 2];
 
 /// Eight lanes. With four, the sums of a single row of activations would be too few to keep the units busy.
 #[derive(Clone, Copy)]

@@ -1,5 +1,6 @@
 //! Vectors of AVX2 with FMA and F16C.
 
+use super::AT_ONCE;
 use super::form::Vector;
 use crate::cpu::isa::{Isa, isa};
 use std::arch::x86_64::{
@@ -13,6 +14,9 @@ use std::arch::x86_64::{
 pub(super) fn available() -> bool {
     matches!(isa(), Isa::Avx2 | Isa::Avx512) && is_x86_feature_detected!("f16c")
 }
+
+/// Rows of the matrix at a time beside one, two, three and four of activations. Sums fill at most 12 of 16 registers.
+pub(super) const ROWS_AT_ONCE: [usize; AT_ONCE] = [4, 4, 3, 3];
 
 /// Eight lanes.
 pub(super) type Lanes = __m256;
