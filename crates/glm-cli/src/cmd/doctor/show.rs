@@ -53,7 +53,7 @@ pub fn write(out: &mut impl Write, findings: &Findings) -> Result {
         "bf16",
         &match findings.measured.bf16_flops {
             Some(flops) => format!("{:.0} GFLOP/s", flops / 1e9),
-            None => "no instructions for it".into(),
+            None => "no instructions that kernels use".into(),
         },
     )?;
     fact(
@@ -64,7 +64,7 @@ pub fn write(out: &mut impl Write, findings: &Findings) -> Result {
                 format!("{:.0} GOP/s (--compute int8, never chosen by auto)", ops / 1e9)
             }
             Some(ops) => format!("{:.0} GOP/s (not used: AVX512_VBMI is lacking or GLM_ISA is set)", ops / 1e9),
-            None => "no instructions for it".into(),
+            None => "no instructions that kernels use".into(),
         },
     )?;
     let expected = findings.chatglm2_6b_int4;

@@ -2,9 +2,7 @@
 //! Most operations a second: multiplications with additions on values that never leave the registers, on every thread of
 //! the pool. A multiplication and an addition count as two.
 
-#[cfg(target_arch = "x86_64")]
-use crate::cpu::isa::Isa;
-use crate::cpu::isa::detected;
+use crate::cpu::isa::{Isa, detected};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -22,6 +20,9 @@ pub fn f32_peak(time: Duration) -> f64 {
         // SAFETY: the machine has AVX2 and FMA, as detected.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => on_all_threads(time, 8 * 2, || unsafe { x86::avx2_f32() }),
+        // SAFETY: the machine has NEON, as detected.
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => on_all_threads(time, 4 * 2, || unsafe { neon::f32() }),
         _ => on_all_threads(time, LANES as u64 * 2, plain),
     }
 }
@@ -79,6 +80,28 @@ fn plain() {
         }
     }
     black_box(sums);
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use super::{ROUNDS, SUMS};
+    use std::arch::aarch64::{vdupq_n_f32, vfmaq_f32};
+    use std::hint::black_box;
+
+    /// # Safety
+    /// The machine has NEON.
+    #[target_feature(enable = "neon")]
+    pub(super) unsafe fn f32() {
+        let factor = vdupq_n_f32(black_box(0.5));
+        // The instruction overwrites what is added to: the sums stand there, and what is multiplied never changes.
+        let mut sums = [vdupq_n_f32(black_box(0.0)); SUMS];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = vfmaq_f32(*sum, factor, factor);
+            }
+        }
+        black_box(sums);
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,8 @@
 #![allow(unsafe_code)]
 //! Small integers and short floats to `f32`, without their scale. The byte layout of the integers is the official one.
 
+#[cfg(target_arch = "aarch64")]
+pub(super) mod neon;
 pub mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -34,6 +36,9 @@ fn f16_with(isa: Isa, values: &[[u8; 2]], out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `isa()` names a set only when the machine has it; every machine with AVX2 converts half precision.
         Isa::Avx2 | Isa::Avx512 if is_x86_feature_detected!("f16c") => unsafe { x86::f16_f16c(values, out) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: `isa()` names a set only when the machine has it.
+        Isa::Neon => unsafe { neon::f16(values, out) },
         _ => scalar::f16(values, out),
     }
 }
@@ -44,6 +49,9 @@ fn int4_with(isa: Isa, packed: &[u8], out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `isa()` names a set only when the machine has it.
         Isa::Avx2 | Isa::Avx512 => unsafe { x86::int4_avx2(packed, out) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Isa::Neon => unsafe { neon::int4(packed, out) },
         _ => scalar::int4(packed, out),
     }
 }
@@ -57,13 +65,16 @@ fn int8_with(isa: Isa, packed: &[u8], out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Isa::Avx512 => unsafe { x86::int8_avx512(packed, out) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Isa::Neon => unsafe { neon::int8(packed, out) },
         _ => scalar::int8(packed, out),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::isa::detected;
+    use super::super::isa::sets;
     use super::*;
     use proptest::prelude::*;
 
@@ -79,7 +90,7 @@ mod tests {
         let halves: Vec<[u8; 2]> = (0..=u16::MAX).map(u16::to_le_bytes).collect();
         let (mut expected, mut found) = (vec![0.0; halves.len()], vec![0.0; halves.len()]);
         scalar::f16(&halves, &mut expected);
-        for isa in [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| *i <= detected()) {
+        for isa in sets().iter().copied() {
             f16_with(isa, &halves, &mut found);
             for (half, (a, b)) in halves.iter().zip(expected.iter().zip(&found)) {
                 assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{half:?}: {a} {b}");
@@ -94,7 +105,7 @@ mod tests {
             scalar::int4(&bytes, &mut expected);
             let (mut expected8, mut found8) = (vec![0.0; bytes.len()], vec![0.0; bytes.len()]);
             scalar::int8(&bytes, &mut expected8);
-            for isa in [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| *i <= detected()) {
+            for isa in sets().iter().copied() {
                 int4_with(isa, &bytes, &mut found);
                 prop_assert_eq!(&expected, &found);
                 int8_with(isa, &bytes, &mut found8);

@@ -2,7 +2,7 @@
 //! Products in f32: blocks of the matrix are unpacked to `f32`, and the `gemm` crate multiplies, or, with few rows
 //! of activations, a loop that needs no block.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) mod few;
 
 use super::{Destination, Matrix, with_scratch};
@@ -35,7 +35,7 @@ pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &m
 
 /// `y = x Wᵀ` without row scales.
 fn product(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     if few::suits(matrix, x.len() / matrix.cols) {
         return few::product(matrix, x, y);
     }

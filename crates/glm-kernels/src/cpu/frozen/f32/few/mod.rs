@@ -1,18 +1,23 @@
 #![allow(unsafe_code)]
-//! Products of few rows of activations with AVX2 and FMA, as in decoding: every row of the matrix is read from memory once,
-//! from front to back, and multiplied with all of them. Neither weights nor activations are rounded.
+//! Products of few rows of activations with vectors of f32 (AVX2 with FMA, or NEON), as in decoding: every row of the matrix is
+//! read from memory once, from front to back, and multiplied with all of them. Neither weights nor activations are rounded.
+//! The order of every sum is the same with either instruction set, and so are the bits.
+
+mod form;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use crate::cpu::frozen::{Destination, Matrix, Values};
-use crate::cpu::isa::{Isa, isa};
 use crate::cpu::unpack;
+use form::{Bf16, F16, F32, Form, Int4, Int8, Vector};
+#[cfg(target_arch = "aarch64")]
+use neon::{Lanes, ROWS_AT_ONCE, available};
 use rayon::prelude::*;
-use std::arch::x86_64::{
-    __m128i, __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_loadu_si128, _mm_movehdup_ps,
-    _mm_movehl_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtepi8_epi32,
-    _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_srai_epi32,
-};
 use std::ops::Range;
+#[cfg(target_arch = "x86_64")]
+use x86::{Lanes, ROWS_AT_ONCE, available};
 
 /// Values of a vector.
 const LANES: usize = 8;
@@ -27,119 +32,19 @@ type Step = [[f32; LANES]; VECTORS];
 const MOST: usize = 8;
 /// Most rows of activations that are multiplied at a time, of which the sums stay in registers.
 const AT_ONCE: usize = 4;
-/// A multiple of all numbers of rows of the matrix that are taken at a time.
+/// A multiple of all numbers of rows of the matrix that are taken at a time ([`ROWS_AT_ONCE`]).
 const ROWS: usize = 12;
 /// Bytes of the matrix that a task reads, about.
 const TASK: usize = 128 << 10;
 
-/// A form of weights.
-///
-/// Methods are inlined into functions that are compiled for AVX2, FMA and F16C, and must be called only there.
-trait Form: Send + Sync {
-    /// Bytes of a step.
-    const BYTES: usize;
-
-    /// The column of a step that stands at a place of a vector.
-    fn column(vector: usize, place: usize) -> usize {
-        vector * LANES + place
-    }
-
-    /// The weights of a vector of a step, without factors.
-    ///
-    /// # Safety
-    /// The machine has the instruction sets; a step can be read.
-    unsafe fn weights(step: *const u8, vector: usize) -> __m256;
-}
-
-struct F32;
-struct F16;
-struct Bf16;
-struct Int8;
-struct Int4;
-
-impl Form for F32 {
-    const BYTES: usize = 4 * COLS;
-
-    // SAFETY: the caller vouches for the sets and the step, as the trait says; so in all impls.
-    #[inline(always)]
-    unsafe fn weights(step: *const u8, vector: usize) -> __m256 {
-        // SAFETY: passed on from the caller.
-        unsafe { _mm256_loadu_ps(step.cast::<f32>().add(vector * LANES)) }
-    }
-}
-
-impl Form for F16 {
-    const BYTES: usize = 2 * COLS;
-
-    // SAFETY: as above.
-    #[inline(always)]
-    unsafe fn weights(step: *const u8, vector: usize) -> __m256 {
-        // SAFETY: passed on from the caller.
-        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(step.add(vector * 2 * LANES).cast::<__m128i>())) }
-    }
-}
-
-impl Form for Bf16 {
-    const BYTES: usize = 2 * COLS;
-
-    // SAFETY: as above.
-    #[inline(always)]
-    unsafe fn weights(step: *const u8, vector: usize) -> __m256 {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(step.add(vector * 2 * LANES).cast::<__m128i>()));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
-        }
-    }
-}
-
-impl Form for Int8 {
-    const BYTES: usize = COLS;
-
-    // SAFETY: as above.
-    #[inline(always)]
-    unsafe fn weights(step: *const u8, vector: usize) -> __m256 {
-        // SAFETY: passed on from the caller.
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(step.add(vector * LANES).cast::<__m128i>()))) }
-    }
-}
-
-impl Form for Int4 {
-    const BYTES: usize = COLS / 2;
-
-    // Of eight bytes the high halves, which are even columns, then the low halves: so nothing needs to be put in order.
-    #[inline(always)]
-    fn column(vector: usize, place: usize) -> usize {
-        vector / 2 * 2 * LANES + 2 * place + vector % 2
-    }
-
-    // SAFETY: as above.
-    #[inline(always)]
-    unsafe fn weights(step: *const u8, vector: usize) -> __m256 {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            let wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64(step.add(vector / 2 * LANES).cast::<__m128i>()));
-            let half = match vector % 2 {
-                0 => wide,
-                _ => _mm256_slli_epi32::<28>(wide),
-            };
-            _mm256_cvtepi32_ps(match vector % 2 {
-                0 => _mm256_srai_epi32::<4>(half),
-                _ => _mm256_srai_epi32::<28>(half),
-            })
-        }
-    }
-}
-
 /// Whether [`product`] can and should be used.
 pub(in crate::cpu::frozen) fn suits(matrix: &Matrix<'_>, tokens: usize) -> bool {
-    let machine = isa() > Isa::Scalar && is_x86_feature_detected!("f16c");
     let form = match matrix.values {
         Values::F32(_) | Values::F16(_) | Values::Bf16(_) | Values::Int8(_) => true,
         Values::Int4(_) => matrix.cols.is_multiple_of(2),
         Values::Int4Group { group, .. } => group.is_multiple_of(COLS) && matrix.cols.is_multiple_of(group),
     };
-    machine && form && (1..=MOST).contains(&tokens)
+    available() && form && (1..=MOST).contains(&tokens)
 }
 
 /// `y = x Wᵀ` without row scales; the lengths are right and [`suits`] is true.
@@ -147,18 +52,30 @@ pub(super) fn product(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
     let tokens = x.len() / matrix.cols;
     assert!(suits(matrix, tokens), "product of few rows: not for this machine or matrix");
     assert_eq!(y.len(), tokens * matrix.rows, "product of few rows: result is not [T, rows]");
+    with::<Lanes>(matrix, x, y);
+}
+
+/// [`product`] by these vectors.
+fn with<V: Vector>(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
     match matrix.values {
-        Values::F32(v) => of_form::<F32>(matrix, v.as_flattened(), None, x, y),
-        Values::F16(v) => of_form::<F16>(matrix, v.as_flattened(), None, x, y),
-        Values::Bf16(v) => of_form::<Bf16>(matrix, v.as_flattened(), None, x, y),
-        Values::Int8(v) => of_form::<Int8>(matrix, v, None, x, y),
-        Values::Int4(v) => of_form::<Int4>(matrix, v, None, x, y),
-        Values::Int4Group { packed, scales, group } => of_form::<Int4>(matrix, packed, Some((scales, group)), x, y),
+        Values::F32(v) => of_form::<F32, V>(matrix, v.as_flattened(), None, x, y),
+        Values::F16(v) => of_form::<F16, V>(matrix, v.as_flattened(), None, x, y),
+        Values::Bf16(v) => of_form::<Bf16, V>(matrix, v.as_flattened(), None, x, y),
+        Values::Int8(v) => of_form::<Int8, V>(matrix, v, None, x, y),
+        Values::Int4(v) => of_form::<Int4, V>(matrix, v, None, x, y),
+        Values::Int4Group { packed, scales, group } => of_form::<Int4, V>(matrix, packed, Some((scales, group)), x, y),
     }
 }
 
 /// Tasks take neighbouring rows of the matrix. `groups`: factors and how many columns share one.
-fn of_form<F: Form>(matrix: &Matrix<'_>, bytes: &[u8], groups: Option<(&[[u8; 2]], usize)>, x: &[f32], y: &mut [f32]) {
+fn of_form<F: Form, V: Vector>(
+    matrix: &Matrix<'_>,
+    bytes: &[u8],
+    groups: Option<(&[[u8; 2]], usize)>,
+    x: &[f32],
+    y: &mut [f32],
+) {
+    assert!(available(), "product of few rows: not for this machine");
     let Matrix { rows, cols, .. } = *matrix;
     let tokens = x.len() / cols;
     let row_bytes = cols * F::BYTES / COLS;
@@ -187,13 +104,13 @@ fn of_form<F: Form>(matrix: &Matrix<'_>, bytes: &[u8], groups: Option<(&[[u8; 2]
                 factors: groups.map(|(_, group)| (factors.as_slice(), cols / group, group / COLS)),
                 x,
             };
-            // SAFETY: the machine has the sets (asserted by the caller); the rows are those of the task.
+            // SAFETY: the machine has the set (asserted above); the rows are those of the task.
             unsafe {
                 match tokens {
-                    1 => task.rows::<F, 1, 4>(0..rows.len(), write),
-                    2 => task.rows::<F, 2, 4>(0..rows.len(), write),
-                    3 => task.rows::<F, 3, 3>(0..rows.len(), write),
-                    _ => task.rows::<F, 4, 3>(0..rows.len(), write),
+                    1 => task.rows::<F, V, 1, { ROWS_AT_ONCE[0] }>(0..rows.len(), write),
+                    2 => task.rows::<F, V, 2, { ROWS_AT_ONCE[1] }>(0..rows.len(), write),
+                    3 => task.rows::<F, V, 3, { ROWS_AT_ONCE[2] }>(0..rows.len(), write),
+                    _ => task.rows::<F, V, 4, { ROWS_AT_ONCE[3] }>(0..rows.len(), write),
                 }
             }
             token += tokens;
@@ -230,8 +147,8 @@ impl Task<'_> {
     /// `T` rows of activations with some rows of the matrix, `R` at a time.
     ///
     /// # Safety
-    /// The machine has AVX2, FMA and F16C; the rows are there.
-    unsafe fn rows<F: Form, const T: usize, const R: usize>(
+    /// The machine has the instruction set ([`available`]); the rows are there.
+    unsafe fn rows<F: Form, V: Vector, const T: usize, const R: usize>(
         &self,
         rows: Range<usize>,
         write: impl Fn(usize, usize, f32),
@@ -239,7 +156,7 @@ impl Task<'_> {
         let mut row = rows.start;
         while row + R <= rows.end {
             // SAFETY: passed on from the caller.
-            let sums = unsafe { self.sums::<F, T, R>(row) };
+            let sums = unsafe { self.sums::<F, V, T, R>(row) };
             for (t, sums) in sums.iter().enumerate() {
                 sums.iter().enumerate().for_each(|(r, sum)| write(t, row + r, *sum));
             }
@@ -247,7 +164,7 @@ impl Task<'_> {
         }
         for row in row..rows.end {
             // SAFETY: passed on from the caller.
-            let sums = unsafe { self.sums::<F, T, 1>(row) };
+            let sums = unsafe { self.sums::<F, V, T, 1>(row) };
             sums.iter().enumerate().for_each(|(t, [sum])| write(t, row, *sum));
         }
     }
@@ -256,25 +173,28 @@ impl Task<'_> {
     ///
     /// # Safety
     /// As [`Task::rows`].
-    #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn sums<F: Form, const T: usize, const R: usize>(&self, first: usize) -> [[f32; R]; T] {
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,f16c"))]
+    #[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
+    unsafe fn sums<F: Form, V: Vector, const T: usize, const R: usize>(&self, first: usize) -> [[f32; R]; T] {
         let (whole, rest) = (self.row_bytes / F::BYTES, self.row_bytes % F::BYTES);
         debug_assert!(
             (first + R) * self.row_bytes <= self.bytes.len() && self.x.len() >= self.row_bytes.div_ceil(F::BYTES) * T
         );
         let factors = |step: usize| {
             self.factors.map(|(factors, of_row, steps)| {
-                std::array::from_fn(|r| _mm256_set1_ps(factors[(first + r) * of_row + step / steps]))
+                // SAFETY: the machine has the set, as the caller says.
+                std::array::from_fn(|r| unsafe { V::splat(factors[(first + r) * of_row + step / steps]) })
             })
         };
-        let mut sums = [[_mm256_setzero_ps(); R]; T];
+        // SAFETY: as above.
+        let mut sums = [[unsafe { V::splat(0.0) }; R]; T];
         let start = self.bytes.as_ptr().wrapping_add(first * self.row_bytes);
         let mut x = self.x.as_ptr();
         for step in 0..whole {
             let bytes = std::array::from_fn(|r| start.wrapping_add(r * self.row_bytes + step * F::BYTES));
             // SAFETY: the step lies in all rows, and `T` steps of activations are there.
             unsafe {
-                add::<F, T, R>(&mut sums, bytes, factors(step), x);
+                add::<F, V, T, R>(&mut sums, bytes, factors(step), x);
                 x = x.add(T);
             }
         }
@@ -286,12 +206,13 @@ impl Task<'_> {
             }
             let bytes = std::array::from_fn(|r| copies[r].as_ptr());
             // SAFETY: a copy is as long as the longest step; the last steps of activations are there.
-            unsafe { add::<F, T, R>(&mut sums, bytes, factors(whole), x) };
+            unsafe { add::<F, V, T, R>(&mut sums, bytes, factors(whole), x) };
         }
         let mut totals = [[0.0; R]; T];
         for (totals, sums) in totals.iter_mut().zip(&sums) {
             for (out, sum) in totals.iter_mut().zip(sums) {
-                *out = total(*sum);
+                // SAFETY: the machine has the set, as the caller says.
+                *out = unsafe { sum.total() };
             }
         }
         totals
@@ -301,49 +222,49 @@ impl Task<'_> {
 /// Adds the products of a step of `R` rows and `T` rows of activations.
 ///
 /// # Safety
-/// The machine has AVX2, FMA and F16C; the steps can be read.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn add<F: Form, const T: usize, const R: usize>(
-    sums: &mut [[__m256; R]; T],
+/// The machine has the instruction set ([`available`]); the steps can be read.
+// Left alone, the compiler calls it for every step with NEON, and the sums go through memory. Every target of AArch64 has NEON, so it
+// can be told to inline it, which it refuses for functions with instruction sets of their own.
+#[cfg_attr(target_arch = "x86_64", inline, target_feature(enable = "avx2,fma,f16c"))]
+#[cfg_attr(target_arch = "aarch64", inline(always))]
+unsafe fn add<F: Form, V: Vector, const T: usize, const R: usize>(
+    sums: &mut [[V; R]; T],
     bytes: [*const u8; R],
-    factors: Option<[__m256; R]>,
+    factors: Option<[V; R]>,
     x: *const Step,
 ) {
     // SAFETY: passed on from the caller.
-    let x = |t: usize, vector: usize| unsafe { _mm256_loadu_ps((*x.add(t))[vector].as_ptr()) };
+    let x = |t: usize, vector: usize| unsafe { V::of_f32((*x.add(t))[vector].as_ptr()) };
     // SAFETY: as above.
-    let weights = |r: usize, vector: usize| unsafe { F::weights(bytes[r], vector) };
+    let weights = |r: usize, vector: usize| unsafe { F::weights::<V>(bytes[r], vector) };
     match factors {
         None => {
             for vector in 0..VECTORS {
-                let weights: [__m256; R] = std::array::from_fn(|r| weights(r, vector));
+                let weights: [V; R] = std::array::from_fn(|r| weights(r, vector));
                 for (t, sums) in sums.iter_mut().enumerate() {
                     let x = x(t, vector);
                     for (sum, weights) in sums.iter_mut().zip(weights) {
-                        *sum = _mm256_fmadd_ps(x, weights, *sum);
+                        // SAFETY: as above.
+                        *sum = unsafe { x.multiplied_add(weights, *sum) };
                     }
                 }
             }
         }
         Some(factors) => {
             for (r, factor) in factors.into_iter().enumerate() {
-                let weights: [__m256; VECTORS] = std::array::from_fn(|vector| weights(r, vector));
+                let weights: [V; VECTORS] = std::array::from_fn(|vector| weights(r, vector));
                 for (t, sums) in sums.iter_mut().enumerate() {
-                    let first = _mm256_fmadd_ps(x(t, 2), weights[2], _mm256_mul_ps(x(t, 0), weights[0]));
-                    let second = _mm256_fmadd_ps(x(t, 3), weights[3], _mm256_mul_ps(x(t, 1), weights[1]));
-                    sums[r] = _mm256_fmadd_ps(_mm256_add_ps(first, second), factor, sums[r]);
+                    // SAFETY: as above.
+                    unsafe {
+                        let first = x(t, 2).multiplied_add(weights[2], x(t, 0).multiplied(weights[0]));
+                        let second = x(t, 3).multiplied_add(weights[3], x(t, 1).multiplied(weights[1]));
+                        sums[r] = first.added(second).multiplied_add(factor, sums[r]);
+                    }
                 }
             }
         }
     }
 }
 
-/// The sum of all lanes, in one order.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn total(lanes: __m256) -> f32 {
-    let four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
-    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
-}
+#[cfg(test)]
+mod tests;
