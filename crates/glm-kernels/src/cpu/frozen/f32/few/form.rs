@@ -14,33 +14,63 @@ pub(super) trait Vector: Copy {
     unsafe fn splat(value: f32) -> Self;
 
     /// `self · other`.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn multiplied(self, other: Self) -> Self;
 
     /// `self · factor + addend`, rounded once.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn multiplied_add(self, factor: Self, addend: Self) -> Self;
 
     /// `self + other`.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn added(self, other: Self) -> Self;
 
     /// The sum of all lanes: of lanes four apart, then of those two apart, then of both.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn total(self) -> f32;
 
     /// `f32`s.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn of_f32(values: *const f32) -> Self;
 
     /// IEEE half precision.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn of_f16(values: *const u8) -> Self;
 
     /// bfloat16.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn of_bf16(values: *const u8) -> Self;
 
     /// Bytes in two's complement.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn of_int8(values: *const u8) -> Self;
 
     /// High halves of bytes, in two's complement.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn of_high_halves(bytes: *const u8) -> Self;
 
     /// Low halves of bytes, in two's complement.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn of_low_halves(bytes: *const u8) -> Self;
 }
 

@@ -96,6 +96,7 @@ impl Vector for Lanes {
         }
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     #[inline(always)]
     unsafe fn of_f32(values: *const f32) -> Self {
         // SAFETY: as above.
@@ -111,6 +112,7 @@ impl Vector for Lanes {
         }
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     #[inline(always)]
     unsafe fn of_bf16(values: *const u8) -> Self {
         // SAFETY: as above.
@@ -122,6 +124,7 @@ impl Vector for Lanes {
         }
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     #[inline(always)]
     unsafe fn of_int8(values: *const u8) -> Self {
         // SAFETY: as above.
@@ -131,6 +134,7 @@ impl Vector for Lanes {
         }
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     #[inline(always)]
     unsafe fn of_high_halves(bytes: *const u8) -> Self {
         // SAFETY: as above.

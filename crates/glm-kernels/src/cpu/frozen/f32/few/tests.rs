@@ -30,19 +30,23 @@ impl Vector for Plain {
         Self::of(|i| self.0[i] * other.0[i])
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     unsafe fn multiplied_add(self, factor: Self, addend: Self) -> Self {
         Self::of(|i| self.0[i].mul_add(factor.0[i], addend.0[i]))
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     unsafe fn added(self, other: Self) -> Self {
         Self::of(|i| self.0[i] + other.0[i])
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     unsafe fn total(self) -> f32 {
         let four: [f32; 4] = std::array::from_fn(|i| self.0[i] + self.0[i + 4]);
         (four[0] + four[2]) + (four[1] + four[3])
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     unsafe fn of_f32(values: *const f32) -> Self {
         // SAFETY: passed on from the caller; so in all methods.
         unsafe { Self::read(values.cast(), f32::from_le_bytes) }

@@ -57,6 +57,7 @@ impl Vector for Lanes {
         }
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     #[inline(always)]
     unsafe fn of_f32(values: *const f32) -> Self {
         // SAFETY: as above.
@@ -78,6 +79,7 @@ impl Vector for Lanes {
         }
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     #[inline(always)]
     unsafe fn of_int8(values: *const u8) -> Self {
         // SAFETY: as above.
@@ -93,6 +95,7 @@ impl Vector for Lanes {
         }
     }
 
+    // SAFETY: the caller vouches for the set and the values, as the trait says.
     #[inline(always)]
     unsafe fn of_low_halves(bytes: *const u8) -> Self {
         // SAFETY: as above.
