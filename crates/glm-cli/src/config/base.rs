@@ -101,14 +101,14 @@ impl ComputeConfig {
             ComputeIn::F32 => Ok(Self::F32),
             ComputeIn::Int8 if Compute::Int8.available() => Ok(Self::Int8),
             ComputeIn::Int8 => refuse!(
-                "{}: this processor has no instructions for it (AVX512_VNNI and AVX512_VBMI); leave the flag out for the fastest \
-                 that it has",
+                "{}: it needs AVX512_VNNI and AVX512_VBMI, which this processor lacks; leave the flag out for the fastest that it \
+                 has",
                 given.place("compute")
             ),
             _ if Compute::Bf16.available() => Ok(Self::Bf16),
             ComputeIn::Auto => Ok(Self::F32),
             ComputeIn::Bf16 => refuse!(
-                "{}: this processor has no instructions for it (AVX512_BF16); leave the flag out for f32",
+                "{}: it needs AVX512_BF16, which this processor lacks; leave the flag out for f32",
                 given.place("compute")
             ),
         }
