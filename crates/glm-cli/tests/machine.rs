@@ -33,7 +33,7 @@ fn doctor_says_what_there_is() {
         positive(&found, path);
     }
     assert!(found["processor"]["features"].is_object() && found["memory"].is_object(), "{found:#}");
-    assert!(["scalar", "avx2", "avx512"].map(Value::from).contains(&found["kernels"]["isa"]), "{found:#}");
+    assert!(["scalar", "neon", "avx2", "avx512"].map(Value::from).contains(&found["kernels"]["isa"]), "{found:#}");
     assert!(["f32", "bf16"].map(Value::from).contains(&found["kernels"]["compute"]), "{found:#}");
     assert_eq!(found["gpu"]["used"], false);
     assert!(found["advice"].is_array());

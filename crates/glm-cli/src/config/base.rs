@@ -101,14 +101,14 @@ impl ComputeConfig {
             ComputeIn::F32 => Ok(Self::F32),
             ComputeIn::Int8 if Compute::Int8.available() => Ok(Self::Int8),
             ComputeIn::Int8 => refuse!(
-                "{}: it needs AVX512_VNNI and AVX512_VBMI, which this processor lacks; leave the flag out for the fastest that it \
-                 has",
+                "{}: it needs AVX512_VNNI and AVX512_VBMI, which this processor lacks or GLM_ISA forbids; leave the flag out for \
+                 the fastest that there is",
                 given.place("compute")
             ),
             _ if Compute::Bf16.available() => Ok(Self::Bf16),
             ComputeIn::Auto => Ok(Self::F32),
             ComputeIn::Bf16 => refuse!(
-                "{}: it needs AVX512_BF16, which this processor lacks; leave the flag out for f32",
+                "{}: it needs AVX512_BF16 and AVX512_VBMI, which this processor lacks or GLM_ISA forbids; leave the flag out for f32",
                 given.place("compute")
             ),
         }

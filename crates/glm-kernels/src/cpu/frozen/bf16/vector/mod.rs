@@ -20,8 +20,7 @@ use rayon::prelude::*;
 
 /// Most rows of activations for which this is faster than panels: one core makes 185 to 200 GFLOP/s of 231 with INT4 where
 /// panels of 16 rows make 155 and those of 64 rows 170 to 190; with groups of 32 it makes 140 to 150, and panels of 48 rows
-/// 150 to 160. Floats that are not bfloat16 are multiplied as f32, at half
-/// the speed.
+/// 150 to 160. Floats that are not bfloat16 are multiplied as f32, at half the speed.
 pub(in crate::cpu::frozen) fn most_tokens(values: &Values<'_>) -> usize {
     match values {
         Values::Int4(_) => 64,

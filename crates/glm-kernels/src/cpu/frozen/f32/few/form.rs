@@ -11,6 +11,9 @@ use super::{COLS, LANES};
 /// Of all methods: the machine has the instruction set, and what a pointer stands for can be read.
 pub(super) trait Vector: Copy {
     /// One value in all lanes.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
     unsafe fn splat(value: f32) -> Self;
 
     /// `self · other`.

@@ -36,8 +36,10 @@ const ALONG_COLUMNS: Portion = Portion { panels: 1, blocks: 8 };
 /// 128 columns: a cache line of INT4, which would be read again for every panel otherwise.
 const ALONG_ROWS: Portion = Portion { panels: 4, blocks: 2 };
 
-/// Panels of a [`Portion`], at most.
+/// Panels of single blocks that a task holds, at most.
 const MOST_PANELS: usize = 8;
+const _: () = assert!(ALONG_COLUMNS.panels * ALONG_COLUMNS.blocks <= MOST_PANELS);
+const _: () = assert!(ALONG_ROWS.panels * ALONG_ROWS.blocks <= MOST_PANELS);
 
 /// `u32`s of a panel of a whole block.
 const PANEL: usize = BLOCK / 4 * LANES;
