@@ -4,7 +4,7 @@
 //! A few rows of activations, as in decoding: bytes of the matrix read in a second, beside what the machine can read.
 //! Many rows, as in training: operations in a second.
 
-use glm_kernels::cpu::frozen::{Compute, Matrix, Values, input_gradient, matmul};
+use glm_kernels::cpu::frozen::{Compute, Interleaved, Matrix, Packed, Values, input_gradient, matmul};
 use glm_kernels::cpu::machine::{bf16_peak, int8_peak};
 use memmap2::MmapMut;
 use rayon::prelude::*;
@@ -55,6 +55,11 @@ fn on_large_pages(len: usize, bytes: impl Iterator<Item = u8>) -> MmapMut {
     pages
 }
 
+/// Integers lie in interleaved rows, as bases keep them.
+fn interleaved(rows: usize, row_bytes: usize) -> Interleaved {
+    Interleaved::of(rows, row_bytes).expect("rows are whole lines")
+}
+
 /// Products are timed in turn with reading a buffer much larger than the caches: whatever else the machine does slows both.
 fn decode() {
     // Matrices lie in it one behind the other and are used in turn. Bytes are of floats near 1.
@@ -75,17 +80,18 @@ fn decode() {
                 continue;
             }
             let factors = (rows * cols * 2).checked_div(group).unwrap_or(0);
-            let len = rows * cols * bits / 8;
+            let sizes = interleaved(rows, cols * bits / 8);
+            let len = if bits < 16 { sizes.len() } else { rows * cols * bits / 8 };
             let mut places = (0..pool.len() / (len + factors)).cycle().map(|i| i * (len + factors));
             let mut product = |tokens: usize, x: &[f32], y: &mut [f32]| {
                 let (bytes, rest) = pool[places.next().expect("a matrix fits")..].split_at(len);
                 let (values, row_scales) = match name {
-                    "int4" => (Values::Int4(bytes), Some(scales.as_slice())),
+                    "int4" => (Values::Int4(Packed::interleaved(bytes, sizes)), Some(scales.as_slice())),
                     "int4/32" => {
                         let scales = rest[..factors].as_chunks().0;
-                        (Values::Int4Group { packed: bytes, scales, group }, None)
+                        (Values::Int4Group { packed: Packed::interleaved(bytes, sizes), scales, group }, None)
                     }
-                    "int8" => (Values::Int8(bytes), Some(scales.as_slice())),
+                    "int8" => (Values::Int8(Packed::interleaved(bytes, sizes)), Some(scales.as_slice())),
                     "bf16" => (Values::Bf16(bytes.as_chunks().0), None),
                     "f16" => (Values::F16(bytes.as_chunks().0), None),
                     _ => (Values::F32(bytes.as_chunks().0), None),
@@ -103,7 +109,8 @@ fn decode() {
                 }
             }
             let machine = size_of_val(words) as f64 / 1e9 / reading;
-            let rates = products.map(|seconds| (len + factors) as f64 / 1e9 / seconds);
+            let weights = rows * cols * bits / 8 + factors;
+            let rates = products.map(|seconds| weights as f64 / 1e9 / seconds);
             let rates = rates.map(|rate| format!("{rate:>8.1}{:>5.0}%", 100.0 * rate / machine)).concat();
             println!("{:<16}{name:>8}{machine:>10.1}{rates}", format!("[{rows}, {cols}]"));
         }
@@ -120,8 +127,9 @@ fn train() {
     let heads = format!("{:>10}{:>10}{:>8}", "bf16", "int8", "ratio").repeat(2);
     println!("{:<24}{:>8}{:>6}{heads}", "[rows, cols]", "form", "T");
     for (rows, cols) in [(4608usize, 4096usize), (27392, 4096), (4096, 13696)] {
-        let bytes = (0..rows as u32 * cols as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 & 0x7f);
-        let bytes = on_large_pages(rows * cols, bytes);
+        let bytes = (0..u32::MAX).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 & 0x7f);
+        let (fours, eights) = (interleaved(rows, cols / 2), interleaved(rows, cols));
+        let bytes = on_large_pages(eights.len(), bytes);
         let wave_of =
             |bytes: fn(f32) -> [u8; 2]| on_large_pages(2 * rows * cols, wave(rows * cols).into_iter().flat_map(bytes));
         let halves = wave_of(|v| half::f16::from_f32(v).to_le_bytes());
@@ -129,11 +137,11 @@ fn train() {
         let (halves, brains) = (halves.as_chunks().0, brains.as_chunks().0);
         let scales = wave(rows);
         let group_scales: Vec<[u8; 2]> = halves[..rows * cols / 32].to_vec();
-        let packed = &bytes[..rows * cols / 2];
+        let packed = Packed::interleaved(&bytes[..fours.len()], fours);
         for (name, values, row_scales) in [
             ("int4", Values::Int4(packed), Some(scales.as_slice())),
             ("int4/32", Values::Int4Group { packed, scales: &group_scales, group: 32 }, None),
-            ("int8", Values::Int8(&bytes), Some(scales.as_slice())),
+            ("int8", Values::Int8(Packed::interleaved(&bytes, eights)), Some(scales.as_slice())),
             ("bf16", Values::Bf16(brains), None),
             ("f16", Values::F16(halves), None),
         ] {

@@ -5,11 +5,13 @@
 mod bytes;
 mod dense;
 mod group4;
+mod interleaved;
 mod official;
 mod packed;
 
 pub use dense::Dense;
 pub use group4::Group4;
+pub use interleaved::InterleavedInt4;
 pub use official::{RowInt4, RowInt8, RowScaled};
 
 use crate::weights::{ElementType, MappedPart, TensorBytes, not_finite};
@@ -147,7 +149,7 @@ impl Scheme {
         Ok(match self {
             Self::Dense { dtype } => dense(tensor, dtype, file),
             Self::Int8 => Arc::new(RowInt8::quantize(tensor)?),
-            Self::Int4 => Arc::new(RowInt4::quantize(tensor)?),
+            Self::Int4 => InterleavedInt4::arrange(RowInt4::quantize(tensor)?),
             Self::Int4Group { group } => Arc::new(Group4::quantize(tensor, group)?),
         })
     }
@@ -180,7 +182,8 @@ impl Scheme {
     }
 
     /// Bytes in memory of a linear layer's weight `[out, in]` that is stored with `stored_bytes` an element.
-    pub fn bytes(self, [out, inner]: [usize; 2], stored_bytes: usize) -> u64 {
+    pub fn bytes(self, shape: [usize; 2], stored_bytes: usize) -> u64 {
+        let [out, inner] = shape;
         let (out, values) = (out as u64, out as u64 * inner as u64);
         // One scale a row is kept in half precision, as stored, and widened.
         const ROW_SCALE: u64 = 6;
@@ -189,7 +192,7 @@ impl Scheme {
             Self::Dense { dtype: Some(DenseType::F32) } => values * 4,
             Self::Dense { dtype: Some(DenseType::F16 | DenseType::Bf16) } => values * 2,
             Self::Int8 => values + out * ROW_SCALE,
-            Self::Int4 => values / 2 + out * ROW_SCALE,
+            Self::Int4 => InterleavedInt4::bytes_of(shape).map_or(values / 2 + out * ROW_SCALE, |bytes| bytes as u64),
             Self::Int4Group { group } => values / 2 + values / group.max(1) as u64 * 2,
         }
     }

@@ -6,7 +6,7 @@ use super::FrozenWeight;
 use super::bytes::Bytes;
 use super::packed::Packed;
 use crate::weights::{ElementType, MappedPart, TensorBytes};
-use glm_kernels::cpu::frozen::{Matrix, Values};
+use glm_kernels::cpu::frozen::{Matrix, Packed as Integers, Values};
 use glm_kernels::cpu::quantize;
 use half::f16;
 use rayon::prelude::*;
@@ -110,6 +110,11 @@ impl<const VALUES: usize> RowScaled<VALUES> {
         &self.packed
     }
 
+    /// The packed integers and the widened scales.
+    pub(super) fn into_parts(self) -> (Bytes, Vec<f32>) {
+        (self.packed, self.scales)
+    }
+
     /// The scales, as the official files hold them.
     pub fn half_scales(&self) -> &[f16] {
         &self.half_scales
@@ -118,7 +123,8 @@ impl<const VALUES: usize> RowScaled<VALUES> {
 
 impl<const VALUES: usize> FrozenWeight for RowScaled<VALUES> {
     fn matrix(&self) -> Matrix<'_> {
-        let values = if VALUES == 2 { Values::Int4(&self.packed) } else { Values::Int8(&self.packed) };
+        let packed = Integers::rows(&self.packed, self.inner / VALUES);
+        let values = if VALUES == 2 { Values::Int4(packed) } else { Values::Int8(packed) };
         Matrix { rows: self.scales.len(), cols: self.inner, values, row_scales: Some(&self.scales) }
     }
 

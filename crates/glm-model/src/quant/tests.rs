@@ -48,6 +48,37 @@ fn every_scheme_stays_within_its_error_and_its_size() {
     }
 }
 
+/// Only the order of the bytes may differ.
+#[test]
+fn interleaved_rows_are_those_of_the_official_form() {
+    for [out, inner] in [[32, 512], [96, 256], [48, 13696]] {
+        let values = wave(out * inner);
+        let (data, shape) = tensor(&values, &[out, inner]);
+        let tensor = TensorBytes { dtype: ElementType::F32, shape, data: &data };
+        let official = RowInt4::quantize(&tensor).unwrap();
+        let frozen = Scheme::Int4.freeze(&tensor, None).unwrap();
+        assert_eq!(frozen.shape(), (out, inner));
+        assert_eq!(frozen.bytes() as u64, Scheme::Int4.bytes([out, inner], 4));
+        let glm_kernels::cpu::frozen::Values::Int4(packed) = frozen.matrix().values else { panic!("no INT4") };
+        assert!(packed.turns() > 1, "[{out}, {inner}] is not interleaved");
+        let (mut expected, mut found) = (vec![0.0; inner], vec![0.0; inner]);
+        for row in 0..out {
+            official.row(row, &mut expected);
+            frozen.row(row, &mut found);
+            assert_eq!(found, expected, "row {row}");
+        }
+        let bytes = |data, len| TensorBytes { dtype: ElementType::I8, shape: vec![len], data };
+        let scales: Vec<u8> = official.half_scales().iter().flat_map(|s| s.to_le_bytes()).collect();
+        let scales = TensorBytes { dtype: ElementType::F16, shape: vec![out], data: &scales };
+        let (all, fewer) = (packed.bytes(), &packed.bytes()[1..]);
+        let again = InterleavedInt4::load([out, inner], &bytes(all, all.len()), &scales, None).unwrap().unwrap();
+        again.row(out - 1, &mut found);
+        assert_eq!(found, expected);
+        let error = InterleavedInt4::load([out, inner], &bytes(fewer, fewer.len()), &scales, None).unwrap_err();
+        assert!(error.contains(&format!("expected {} bytes", all.len())), "{error}");
+    }
+}
+
 #[test]
 fn rows_of_zeros_and_extreme_rows() {
     let mut values = vec![0.0f32; 4 * 64];

@@ -2,7 +2,7 @@
 //! instead of reading and quantizing the floats again.
 //!
 //! The file holds each matrix as the official quantized folders do, `….weight` and `….weight_scale` (groups: scales `[out,
-//! in / group]`), and in its header what it was made of. [`QuantizedFile::open`] takes it only when all of that is the same
+//! in / group]`), but INT4 with its rows interleaved, as it lies in memory; and in its header what it was made of. [`QuantizedFile::open`] takes it only when all of that is the same
 //! now and every tensor has the checksum that it was written with.
 
 mod identity;
@@ -14,6 +14,7 @@ use crate::glm::{LoadOptions, Trains, layout};
 use crate::quant::{FrozenWeight, Scheme};
 use crate::variant::Names;
 use crate::weights::{NewTensor, WeightFolder};
+use glm_kernels::cpu::frozen::Interleaved;
 use identity::Identity;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -98,13 +99,16 @@ fn slug(scheme: Scheme) -> Option<String> {
 /// What a matrix is stored as.
 fn layout_of(name: &str, [out, inner]: [usize; 2], scheme: Scheme) -> [NewTensor; 2] {
     use crate::weights::ElementType::{F16, I8};
-    let (stride, scales) = match scheme {
-        Scheme::Int4Group { group } => (inner / 2, vec![out, inner / group.max(1)]),
-        Scheme::Int4 => (inner / 2, vec![out]),
-        Scheme::Int8 | Scheme::Dense { .. } => (inner, vec![out]),
+    let (integers, scales) = match scheme {
+        Scheme::Int4Group { group } => (vec![out, inner / 2], vec![out, inner / group.max(1)]),
+        Scheme::Int4 => match Interleaved::of(out, inner / 2) {
+            Some(sizes) => (vec![sizes.len()], vec![out]),
+            None => (vec![out, inner / 2], vec![out]),
+        },
+        Scheme::Int8 | Scheme::Dense { .. } => (vec![out, inner], vec![out]),
     };
     [
-        NewTensor { name: name.to_owned(), dtype: I8, shape: vec![out, stride] },
+        NewTensor { name: name.to_owned(), dtype: I8, shape: integers },
         NewTensor { name: scale_name(name), dtype: F16, shape: scales },
     ]
 }

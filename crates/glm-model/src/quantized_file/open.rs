@@ -3,7 +3,7 @@
 use super::identity::SUMS;
 use super::{Quantized, QuantizedFile, scale_name};
 use crate::ModelError;
-use crate::quant::{self, FrozenWeight, Group4, Scheme};
+use crate::quant::{self, FrozenWeight, Group4, InterleavedInt4, Scheme};
 use crate::weights::{NewTensor, WeightFolder, safetensors_metadata};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -27,8 +27,9 @@ impl QuantizedFile {
             return Err(format!("{} is not in it as expected", tensor.name));
         }
         check_sums(&file, &tensors, header.get(SUMS).map_or("", String::as_str))?;
-        let matrices = self.matrices.iter().map(|(name, _)| {
-            let weight = matrix(&file, name, self.scheme).map_err(|reason| format!("tensor {name}: {reason}"))?;
+        let matrices = self.matrices.iter().map(|(name, shape)| {
+            let weight =
+                matrix(&file, name, *shape, self.scheme).map_err(|reason| format!("tensor {name}: {reason}"))?;
             Ok((name.clone(), weight))
         });
         Ok(Some(Quantized(matrices.collect::<Result<_, String>>()?)))
@@ -59,14 +60,17 @@ impl QuantizedFile {
 }
 
 /// One matrix, its integers left in the file.
-fn matrix(file: &WeightFolder, name: &str, scheme: Scheme) -> Result<Arc<dyn FrozenWeight>, String> {
+fn matrix(file: &WeightFolder, name: &str, shape: [usize; 2], scheme: Scheme) -> Result<Arc<dyn FrozenWeight>, String> {
     let missing = || "it is missing".to_owned();
     let weight = file.get(name).ok_or_else(missing)?;
     let scale = file.get(&scale_name(name)).ok_or_else(missing)?;
     let part = file.part(name);
     match scheme {
         Scheme::Int4Group { group } => Ok(Arc::new(Group4::load(group, &weight, &scale, part)?)),
-        Scheme::Int4 => quant::load_official(4, &weight, &scale, part),
+        Scheme::Int4 => match InterleavedInt4::load(shape, &weight, &scale, part.clone())? {
+            Some(interleaved) => Ok(Arc::new(interleaved)),
+            None => quant::load_official(4, &weight, &scale, part),
+        },
         Scheme::Int8 => quant::load_official(8, &weight, &scale, part),
         Scheme::Dense { .. } => Err("floats are not kept here".into()),
     }

@@ -1,6 +1,12 @@
 use super::*;
 use crate::Network;
+use crate::glm::Weight;
+use crate::quant::DenseType;
+use crate::random_base::RandomBase;
+use crate::weights::FileFormat;
 use crate::weights::{ElementType, TensorBytes, safetensors_metadata, stream_safetensors};
+use glm_data::Variant;
+use glm_kernels::cpu::frozen::Values;
 use glm_testkit::fixture;
 use std::fs;
 
@@ -56,7 +62,7 @@ impl Bench {
 fn values(network: &Network) -> Vec<f32> {
     let mut values = Vec::new();
     for linear in network.blocks().iter().flat_map(|block| block.linears()) {
-        let crate::glm::Weight::Frozen(frozen) = &linear.weight else { panic!("it trains") };
+        let Weight::Frozen(frozen) = &linear.weight else { panic!("it trains") };
         let (out, inner) = frozen.weight.shape();
         let mut row = vec![0.0; inner];
         for index in 0..out {
@@ -85,6 +91,31 @@ fn what_was_written_is_what_is_quantized() {
         let files = fs::read_dir(bench.cache.path()).unwrap().count();
         assert_eq!(files, SCHEMES.len(), "one file a scheme, and nothing else");
     }
+}
+
+/// A base that is wide enough for rows to be interleaved; the fixtures are not.
+#[test]
+fn interleaved_rows_are_kept_and_mapped() {
+    let bench = Bench { base: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap() };
+    let sizes = [("num_layers", 1), ("hidden_size", 256), ("ffn_hidden_size", 512), ("kv_channels", 64)];
+    let sizes = sizes.into_iter().chain([("num_attention_heads", 4), ("padded_vocab_size", 100)]).collect();
+    let (dtype, format) = (DenseType::F16, FileFormat::Safetensors);
+    let variant = Variant::ChatGlm2;
+    let base = RandomBase { variant, sizes, seed: 3, dtype, format, shard_size: u64::MAX, tokenizer: None };
+    base.write(bench.base.path(), &mut |_, _| {}).unwrap();
+    bench.written(Scheme::Int4);
+    let quantized = bench.file(Scheme::Int4).open().unwrap().expect("it is there");
+    let (fresh, again) = (bench.load(Scheme::Int4, Quantized::default()), bench.load(Scheme::Int4, quantized));
+    assert_eq!(values(&fresh), values(&again));
+    for network in [&fresh, &again] {
+        for linear in network.blocks().iter().flat_map(|block| block.linears()) {
+            let Weight::Frozen(frozen) = &linear.weight else { panic!("a weight trains") };
+            assert_eq!(frozen.weight.is_mapped(), std::ptr::eq(network, &again));
+            let Values::Int4(packed) = frozen.weight.matrix().values else { panic!("no INT4") };
+            assert!(packed.turns() > 1);
+        }
+    }
+    assert_eq!(fresh.bytes(), again.bytes());
 }
 
 #[test]
@@ -185,13 +216,13 @@ fn only_what_is_quantized_while_it_is_loaded_has_a_file() {
 #[test]
 fn the_results_of_the_quantizers_belong_to_the_number_of_the_format() {
     let mut state = 1u32;
-    let values: Vec<u8> = (0..16 * 128)
+    let values: Vec<u8> = (0..64 * 512)
         .flat_map(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             ((state >> 8) as f32 / (1 << 24) as f32 - 0.5).to_le_bytes()
         })
         .collect();
-    let tensor = TensorBytes { dtype: ElementType::F32, shape: vec![16, 128], data: &values };
+    let tensor = TensorBytes { dtype: ElementType::F32, shape: vec![64, 512], data: &values };
     let sum = |scheme: Scheme| {
         let weight = scheme.freeze(&tensor, None).unwrap();
         write::parts(&*weight).unwrap().map(|part| open::checksum(&part))
@@ -199,6 +230,6 @@ fn the_results_of_the_quantizers_belong_to_the_number_of_the_format() {
     let found = SCHEMES.map(sum);
     assert_eq!(
         (identity::FORMAT, found),
-        ("2", [[3800708016, 1909508915], [803720432, 1465916896], [3966105806, 1318752274]])
+        ("3", [[2661674329, 3123451369], [2805593413, 936873953], [3266641792, 3762103297]])
     );
 }

@@ -1,21 +1,15 @@
 #![allow(unsafe_code)]
 //! Fetches what a task unpacks next while it multiplies, which leaves memory idle.
 
-use super::{Along, Matrix, Values};
+use super::{Along, LINE, Matrix, Values};
 use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 use std::ops::Range;
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// A block of a matrix.
 pub(super) struct Ahead {
     first: *const u8,
-    /// Bytes of a row of the matrix.
-    stride: usize,
-    rows: usize,
-    /// Cache lines of a row of the block.
-    lines: usize,
+    /// Lines, from those that lie closest together to those farthest apart: how many, and how many bytes apart.
+    order: [(usize, usize); 3],
 }
 
 impl Ahead {
@@ -25,33 +19,41 @@ impl Ahead {
             Along::Columns => (lanes, sum),
             Along::Rows => (sum, lanes),
         };
-        let (first, bits) = match matrix.values {
-            Values::F32(v) => (v.as_ptr().cast::<u8>(), 32),
-            Values::F16(v) | Values::Bf16(v) => (v.as_ptr().cast(), 16),
-            Values::Int8(v) => (v.as_ptr(), 8),
-            Values::Int4(v) | Values::Int4Group { packed: v, .. } => (v.as_ptr(), 4),
+        let (packed, bits) = match matrix.values {
+            Values::F32(v) => (matrix.floats(v), 32),
+            Values::F16(v) | Values::Bf16(v) => (matrix.floats(v), 16),
+            Values::Int8(v) => (v, 8),
+            Values::Int4(v) | Values::Int4Group { packed: v, .. } => (v, 4),
         };
-        let bytes = |values: usize| values * bits / 8;
-        Self {
-            // Never read from, so it may lie anywhere.
-            first: first.wrapping_add(bytes(rows.start * matrix.cols + cols.start)),
-            stride: bytes(matrix.cols),
-            rows: rows.len(),
-            lines: bytes(cols.len()).div_ceil(LINE),
-        }
+        let lines = ((cols.len() * bits).div_ceil(8 * LINE), packed.line_stride());
+        // Blocks begin and end with rows whose lines take turns, but at the end of the matrix.
+        let together = packed.turns().min(rows.len());
+        let rounds = (rows.len().div_ceil(packed.turns()), packed.stride());
+        // Never read from, so it may lie anywhere.
+        let first = packed.bytes().as_ptr().wrapping_add(packed.place(rows.start, cols.start * bits / 8));
+        Self { first, order: [(together, LINE), lines, rounds] }
     }
 
     /// Fetches part `part` of `parts`, which are of nearly equal size.
     pub fn fetch(&self, part: usize, parts: usize) {
-        let lines = self.rows * self.lines;
-        let (first, last) = (part * lines / parts, (part + 1) * lines / parts);
-        let (mut row, mut line) = (first / self.lines.max(1), first % self.lines.max(1));
+        let [(together, _), (lines, line_stride), (rounds, stride)] = self.order;
+        let of_round = together * lines;
+        let all = of_round * rounds;
+        let (first, last) = (part * all / parts, (part + 1) * all / parts);
+        if first == last {
+            return;
+        }
+        let (mut round, mut line, mut row) = (first / of_round, first % of_round / together, first % together);
         for _ in first..last {
+            let at = self.first.wrapping_add(round * stride + line * line_stride + row * LINE);
             // SAFETY: a hint, which reads nothing and cannot fault; every x86-64 processor has it.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.first.wrapping_add(row * self.stride + line * LINE).cast()) };
-            line += 1;
-            if line == self.lines {
-                (row, line) = (row + 1, 0);
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
+            row += 1;
+            if row == together {
+                (row, line) = (0, line + 1);
+            }
+            if line == lines {
+                (line, round) = (0, round + 1);
             }
         }
     }

@@ -1,9 +1,10 @@
 //! A frozen matrix as it lies in memory, and its values as `f32`.
 
+use super::Packed;
 use crate::cpu::unpack;
 use std::ops::Range;
 
-/// Elements of a [`Matrix`], row-major. Floats are little-endian bytes, so that they may lie anywhere in a mapped file.
+/// Elements of a [`Matrix`]. Floats are row-major and little-endian bytes, so that they may lie anywhere in a mapped file.
 #[derive(Debug, Clone, Copy)]
 pub enum Values<'a> {
     /// 32-bit floats.
@@ -13,13 +14,13 @@ pub enum Values<'a> {
     /// bfloat16.
     Bf16(&'a [[u8; 2]]),
     /// One two's complement integer a byte.
-    Int8(&'a [u8]),
+    Int8(Packed<'a>),
     /// Two a byte, the even column in the high half.
-    Int4(&'a [u8]),
+    Int4(Packed<'a>),
     /// As `Int4`, with a factor in half precision for every `group` neighbouring columns of a row.
     Int4Group {
         /// `[rows, cols / 2]`.
-        packed: &'a [u8],
+        packed: Packed<'a>,
         /// `[rows, cols / group]`.
         scales: &'a [[u8; 2]],
         /// Columns that share a factor.
@@ -48,6 +49,11 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
+    /// The bytes of floats.
+    pub(super) fn floats<const N: usize>(&self, values: &'a [[u8; N]]) -> Packed<'a> {
+        Packed::rows(values.as_flattened(), self.cols * N)
+    }
+
     /// Columns at which a block of [`Matrix::unpack`] may begin or end are multiples of this.
     pub fn column_step(&self) -> usize {
         match self.values {
@@ -68,10 +74,10 @@ impl<'a> Matrix<'a> {
                 }
                 Values::F16(values) => unpack::f16(&values[of(1)], out),
                 Values::Bf16(values) => unpack::bf16(&values[of(1)], out),
-                Values::Int8(values) => unpack::int8(&values[of(1)], out),
-                Values::Int4(packed) => unpack::int4(&packed[of(2)], out),
+                Values::Int8(packed) => unpack_row(packed, row, cols.clone(), 1, unpack::int8, out),
+                Values::Int4(packed) => unpack_row(packed, row, cols.clone(), 2, unpack::int4, out),
                 Values::Int4Group { packed, scales, group } => {
-                    unpack::int4(&packed[of(2)], out);
+                    unpack_row(packed, row, cols.clone(), 2, unpack::int4, out);
                     for (values, scale) in out.chunks_mut(group).zip(&scales[of(group)]) {
                         let scale = half::f16::from_le_bytes(*scale).to_f32();
                         values.iter_mut().for_each(|v| *v *= scale);
@@ -91,10 +97,10 @@ impl<'a> Matrix<'a> {
             Values::F32(values) => Values::F32(&values[of(1)]),
             Values::F16(values) => Values::F16(&values[of(1)]),
             Values::Bf16(values) => Values::Bf16(&values[of(1)]),
-            Values::Int8(values) => Values::Int8(&values[of(1)]),
-            Values::Int4(packed) => Values::Int4(&packed[of(2)]),
+            Values::Int8(packed) => Values::Int8(packed.from_row(rows.start)),
+            Values::Int4(packed) => Values::Int4(packed.from_row(rows.start)),
             Values::Int4Group { packed, scales, group } => {
-                Values::Int4Group { packed: &packed[of(2)], scales: &scales[of(group)], group }
+                Values::Int4Group { packed: packed.from_row(rows.start), scales: &scales[of(group)], group }
             }
         };
         let row_scales = self.row_scales.map(|scales| &scales[rows.clone()]);
@@ -107,5 +113,22 @@ impl<'a> Matrix<'a> {
         if let Some(scales) = self.row_scales {
             out.iter_mut().for_each(|v| *v *= scales[row]);
         }
+    }
+}
+
+/// Columns `cols` of a row by `unpack`, `per_byte` of them from a byte.
+fn unpack_row(
+    packed: Packed<'_>,
+    row: usize,
+    cols: Range<usize>,
+    per_byte: usize,
+    unpack: impl Fn(&[u8], &mut [f32]),
+    out: &mut [f32],
+) {
+    let mut rest = out;
+    for bytes in packed.pieces(row, cols.start / per_byte..cols.end / per_byte) {
+        let (out, after) = rest.split_at_mut(bytes.len() * per_byte);
+        unpack(bytes, out);
+        rest = after;
     }
 }

@@ -10,10 +10,12 @@ mod bf16;
 mod f32;
 mod int8;
 mod matrix;
+mod packed;
 pub mod scalar;
 
 use along::Along;
 pub use matrix::{Matrix, Values};
+pub use packed::{Interleaved, LINE, Packed};
 
 use std::cell::RefCell;
 use std::thread::LocalKey;

@@ -18,6 +18,8 @@ pub(super) struct Forms {
     halves: Vec<[u8; 2]>,
     brains: Vec<[u8; 2]>,
     integers: Vec<u8>,
+    /// The integers in interleaved rows, one a byte and two a byte.
+    interleaved: [Option<(Interleaved, Vec<u8>)>; 2],
     group_scales: Vec<[u8; 2]>,
     row_scales: Vec<f32>,
 }
@@ -25,13 +27,21 @@ pub(super) struct Forms {
 impl Forms {
     pub(super) fn new(rows: usize, cols: usize) -> Self {
         let values = wave(rows * cols, 0.1);
+        let integers = bytes(rows * cols);
+        let interleaved = |row_bytes: usize| {
+            let interleaved = Interleaved::of(rows, row_bytes)?;
+            let mut out = vec![0xff; interleaved.len()];
+            interleaved.fill(&integers[..rows * row_bytes], &mut out);
+            Some((interleaved, out))
+        };
         Self {
             rows,
             cols,
             floats: values.iter().map(|v| v.to_le_bytes()).collect(),
             halves: values.iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
             brains: values.iter().map(|v| bf16::from_f32(*v).to_le_bytes()).collect(),
-            integers: bytes(rows * cols),
+            interleaved: [interleaved(cols), interleaved(cols / 2)],
+            integers,
             group_scales: wave(rows * cols / 8, 0.6).iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
             row_scales: wave(rows, 0.3),
         }
@@ -45,14 +55,20 @@ impl Forms {
             plain(Values::F32(&self.floats)),
             plain(Values::F16(&self.halves)),
             plain(Values::Bf16(&self.brains)),
-            scaled(Values::Int8(&self.integers)),
+            scaled(Values::Int8(Packed::rows(&self.integers, cols))),
         ];
-        let packed = &self.integers[..rows * cols / 2];
+        let interleaved = |which: usize| {
+            self.interleaved[which].as_ref().map(|(interleaved, bytes)| Packed::interleaved(bytes, *interleaved))
+        };
+        all.extend(interleaved(0).map(|packed| scaled(Values::Int8(packed))));
+        let row_major = Packed::rows(&self.integers[..rows * cols / 2], cols / 2);
+        let packed = || [Some(row_major), interleaved(1)].into_iter().flatten();
         if cols.is_multiple_of(2) {
-            all.push(scaled(Values::Int4(packed)));
+            all.extend(packed().map(|packed| scaled(Values::Int4(packed))));
         }
         for group in [8, 32, 64, 256].into_iter().filter(|group| cols.is_multiple_of(*group)) {
-            all.push(plain(Values::Int4Group { packed, scales: &self.group_scales, group }));
+            let values = |packed| Values::Int4Group { packed, scales: &self.group_scales, group };
+            all.extend(packed().map(|packed| plain(values(packed))));
         }
         all
     }
@@ -64,6 +80,7 @@ pub(super) fn sizes() -> impl Strategy<Value = (usize, usize)> {
         (1usize..100, 1usize..200),
         (1usize..5, 1usize..5).prop_map(|(r, c)| (r * 32, c * 32)),
         (1usize..100, 1usize..5).prop_map(|(r, c)| (r, c * 64)),
+        (1usize..4, 1usize..4).prop_map(|(r, c)| (r * 32, c * 128)),
     ]
 }
 
@@ -239,7 +256,12 @@ proptest! {
     fn some_rows_are_those_of_the_whole((rows, cols) in sizes(), tokens in 1usize..40, cut in 0.0f32..1.0) {
         let forms = Forms::new(rows, cols);
         for matrix in forms.all() {
-            let first = (rows as f32 * cut) as usize;
+            // Rows that are interleaved stay together.
+            let turns = match matrix.values {
+                Values::Int8(packed) | Values::Int4(packed) | Values::Int4Group { packed, .. } => packed.turns(),
+                _ => 1,
+            };
+            let first = (rows as f32 * cut) as usize / turns * turns;
             let part = matrix.slice(first..rows);
             let (mut whole, mut some) = (vec![0.0; cols], vec![0.0; cols]);
             for row in first..rows {

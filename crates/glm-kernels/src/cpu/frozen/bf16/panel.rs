@@ -3,7 +3,7 @@
 
 use super::rows::{Bf16, F16, F32, Int4, Int4Group, Int8, Rows, int4_table, join};
 use super::tile::LANES;
-use crate::cpu::frozen::{Along, Matrix, Values};
+use crate::cpu::frozen::{Along, Matrix, Packed, Values};
 use std::arch::x86_64::{
     __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm512_add_epi8, _mm512_and_si512, _mm512_castsi128_si512,
     _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mul_ps,
@@ -33,6 +33,9 @@ pub(super) unsafe fn fill(matrix: &Matrix<'_>, along: Along, lanes: Range<usize>
     let width = matrix.cols;
     let needed = matrix.rows * width;
     let check = |held: usize| assert!(held >= needed, "panel: the matrix is too short");
+    let check_packed = |packed: Packed<'_>, row_bytes: usize| {
+        assert!(packed.row_bytes() == row_bytes && packed.holds(matrix.rows), "panel: the matrix is too short");
+    };
     // SAFETY: the block lies inside the matrix and the panel inside `out` (asserted); sets are the caller's.
     unsafe {
         match matrix.values {
@@ -49,26 +52,26 @@ pub(super) unsafe fn fill(matrix: &Matrix<'_>, along: Along, lanes: Range<usize>
                 both(F32(v, width), along, lanes, sum, out);
             }
             Values::Int8(v) => {
-                check(v.len());
-                both(Int8(v, width), along, lanes, sum, out);
+                check_packed(v, width);
+                both(Int8(v), along, lanes, sum, out);
             }
             Values::Int4(v) => {
-                check(v.len() * 2);
+                check_packed(v, width / 2);
                 match along {
-                    Along::Columns => int4_across_rows(Int4(v, width), lanes, sum, |_, _| None, out),
-                    Along::Rows => down(Int4(v, width), lanes, sum, out),
+                    Along::Columns => int4_across_rows(v, lanes, sum, |_, _| None, out),
+                    Along::Rows => down(Int4(v), lanes, sum, out),
                 }
             }
             Values::Int4Group { packed, scales, group } => {
-                check(packed.len() * 2);
-                let packed = Int4(packed, width);
+                check_packed(packed, width / 2);
+                let of_row = width / group;
                 match along {
                     Along::Columns => {
-                        let factor = |row, col| scales[(row * width + col) / group];
+                        let factor = |row, col| scales[row * of_row + col / group];
                         let factors = |row, col| Some(std::array::from_fn(|r| factor(row + r, col)));
                         int4_across_rows(packed, lanes, sum, factors, out);
                     }
-                    Along::Rows => down(Int4Group { packed, scales, group }, lanes, sum, out),
+                    Along::Rows => down(Int4Group { packed: Int4(packed), scales, of_row, group }, lanes, sum, out),
                 }
             }
         }
@@ -201,7 +204,7 @@ unsafe fn down(rows: impl Rows, lanes: Range<usize>, sum: Range<usize>, out: &mu
 /// As [`both`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx512vbmi")]
 unsafe fn int4_across_rows(
-    rows: Int4<'_>,
+    rows: Packed<'_>,
     lanes: Range<usize>,
     sum: Range<usize>,
     factors: impl Fn(usize, usize) -> Option<[[u8; 2]; 16]>,
@@ -229,7 +232,6 @@ unsafe fn int4_across_rows(
         }
         order
     };
-    let stride = rows.1 / 2;
     // SAFETY: the arrays are 64 bytes long; the caller vouches for rows, columns and the panel.
     unsafe {
         let eighths = EIGHTHS.map(|order| _mm512_loadu_si512(order.as_ptr().cast()));
@@ -238,8 +240,8 @@ unsafe fn int4_across_rows(
         let interleaved = _mm512_loadu_si512(INTERLEAVED.as_ptr().cast());
         for half in 0..2 {
             for (block, col) in sum.clone().step_by(32).enumerate() {
-                let first = rows.0.as_ptr().add((lanes.start + half * 16) * stride + col / 2);
-                let row = |r: usize| _mm_loadu_si128(first.add(r * stride).cast());
+                let at = |r: usize| rows.bytes().as_ptr().add(rows.place(lanes.start + half * 16 + r, col / 2));
+                let row = |r: usize| _mm_loadu_si128(at(r).cast());
                 let four = |r: usize| {
                     let x = _mm512_castsi128_si512(row(r));
                     let x = _mm512_inserti32x4::<1>(x, row(r + 1));

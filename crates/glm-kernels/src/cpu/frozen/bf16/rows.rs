@@ -2,6 +2,7 @@
 //! 32 neighbouring values of one row of a frozen matrix as bfloat16, for every form that they are kept in. Row scales are
 //! left out: the integers of INT4 and INT8 are exact in bfloat16.
 
+use crate::cpu::frozen::Packed;
 use std::arch::x86_64::{
     __m128i, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm512_castsi512_si256,
     _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtph_ps,
@@ -31,15 +32,17 @@ pub(super) struct F16<'a>(pub &'a [[u8; 2]], pub usize);
 pub(super) struct F32<'a>(pub &'a [[u8; 4]], pub usize);
 /// INT8.
 #[derive(Clone, Copy)]
-pub(super) struct Int8<'a>(pub &'a [u8], pub usize);
+pub(super) struct Int8<'a>(pub Packed<'a>);
 /// INT4.
 #[derive(Clone, Copy)]
-pub(super) struct Int4<'a>(pub &'a [u8], pub usize);
+pub(super) struct Int4<'a>(pub Packed<'a>);
 /// INT4 with a factor for every `group` columns, which is a multiple of 32.
 #[derive(Clone, Copy)]
 pub(super) struct Int4Group<'a> {
     pub packed: Int4<'a>,
     pub scales: &'a [[u8; 2]],
+    /// Factors of a row.
+    pub of_row: usize,
     pub group: usize,
 }
 
@@ -94,10 +97,10 @@ impl Rows for Int8<'_> {
     // SAFETY: the caller vouches for the sets and the place, as the trait says.
     #[inline(always)]
     unsafe fn values(self, row: usize, col: usize) -> __m512i {
-        debug_assert!(row * self.1 + col + 32 <= self.0.len());
-        // SAFETY: passed on from the caller.
+        debug_assert!(self.0.place(row, col) + 32 <= self.0.bytes().len());
+        // SAFETY: passed on from the caller; 32 columns lie in one line.
         unsafe {
-            let at = self.0.as_ptr().add(row * self.1 + col);
+            let at = self.0.bytes().as_ptr().add(self.0.place(row, col));
             let half = |offset: usize| {
                 _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(at.add(offset).cast::<__m128i>())))
             };
@@ -133,10 +136,10 @@ impl Rows for Int4<'_> {
     // SAFETY: the caller vouches for the sets and the place, as the trait says.
     #[inline(always)]
     unsafe fn values(self, row: usize, col: usize) -> __m512i {
-        debug_assert!((row * self.1 + col + 32) / 2 <= self.0.len());
-        // SAFETY: passed on from the caller.
+        debug_assert!(self.0.place(row, col / 2) + 16 <= self.0.bytes().len());
+        // SAFETY: passed on from the caller; 32 columns lie in one line.
         unsafe {
-            let bytes = _mm_loadu_si128(self.0.as_ptr().add((row * self.1 + col) / 2).cast::<__m128i>());
+            let bytes = _mm_loadu_si128(self.0.bytes().as_ptr().add(self.0.place(row, col / 2)).cast::<__m128i>());
             // Every byte twice: the first of the pair looks up its high half, the second its low half.
             let once = _mm512_cvtepu8_epi32(bytes);
             let twice = _mm512_or_si512(once, _mm512_slli_epi32::<16>(once));
@@ -152,7 +155,7 @@ impl Rows for Int4Group<'_> {
         // SAFETY: passed on from the caller; a group has a factor.
         unsafe {
             let integers = self.packed.values(row, col);
-            let scale = self.scales[(row * self.packed.1 + col) / self.group];
+            let scale = self.scales[row * self.of_row + col / self.group];
             let scale = _mm512_set1_ps(half::f16::from_le_bytes(scale).to_f32());
             // bfloat16 is the upper half of a float.
             let widen = |half: __m256i| {

@@ -3,6 +3,7 @@
 
 use super::activations::Activations;
 use super::form::Form;
+use crate::cpu::frozen::{LINE, Packed};
 use std::arch::x86_64::{
     __m512, __m512i, _MM_HINT_T0, _MM_HINT_T1, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps,
     _mm_prefetch, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm512_castps_pd,
@@ -14,17 +15,16 @@ use std::ops::Range;
 /// A multiple of all numbers of rows that are taken at a time.
 pub(super) const ROWS: usize = 12;
 
-/// How far ahead of its use a row is fetched from the second-level cache, in bytes.
-const NEAR: usize = 512;
+/// How far ahead of its use a row is fetched from the second-level cache, in lines.
+const NEAR: usize = 8;
 
 /// How far ahead of their use rows are fetched from memory, at least, in bytes.
 const FAR: usize = 32 << 10;
 
-/// The bytes of a matrix, row-major.
+/// A matrix and what its bytes mean.
 pub(super) struct Weights<'a, F> {
     pub form: F,
-    pub bytes: &'a [u8],
-    pub row_bytes: usize,
+    pub bytes: Packed<'a>,
 }
 
 /// Gives `write` the sums of rows of the matrix: row, row of the activations, sum.
@@ -98,23 +98,27 @@ unsafe fn sums<F: Form, const T: usize, const R: usize>(
     first: usize,
     x: &Activations,
 ) -> [[f32; R]; T] {
-    let Weights { form, row_bytes, .. } = *weights;
-    debug_assert!((first + R) * row_bytes <= weights.bytes.len());
+    let Weights { form, bytes: packed } = *weights;
+    let (row_bytes, line_stride) = (packed.row_bytes(), packed.line_stride());
+    debug_assert!(packed.holds(first + R));
     debug_assert!(x.vectors.len() >= row_bytes.div_ceil(64) * T * F::VECTORS);
-    let start = weights.bytes.as_ptr().wrapping_add(first * row_bytes);
+    let starts: [*const u8; R] =
+        std::array::from_fn(|r| packed.bytes().as_ptr().wrapping_add(packed.place(first + r, 0)));
     let mut vectors = x.vectors.as_ptr().cast::<__m512i>();
     let mut sums = [[_mm512_setzero_ps(); R]; T];
     let mut bytes = [_mm512_setzero_si512(); R];
     // Rows are used side by side, but are asked of memory one after the other, from front to back, which it answers twice as
     // fast; and for the second-level cache, since the first has no room for so much.
-    let far = start.wrapping_add((R * row_bytes).max(FAR));
-    for step in 0..row_bytes / 64 {
+    let turn = first % packed.turns();
+    let front = packed.place(first - turn, 0) + turn * row_bytes;
+    let far = packed.bytes().as_ptr().wrapping_add(front + (R * row_bytes).max(packed.stride()).max(FAR));
+    for step in 0..row_bytes / LINE {
         for (r, bytes) in bytes.iter_mut().enumerate() {
-            let row = start.wrapping_add(r * row_bytes + step * 64);
+            let row = starts[r].wrapping_add(step * line_stride);
             // SAFETY: the step lies inside the row; a prefetch may be of any place.
             unsafe {
-                _mm_prefetch::<_MM_HINT_T1>(far.wrapping_add((step * R + r) * 64).cast());
-                _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(NEAR).cast());
+                _mm_prefetch::<_MM_HINT_T1>(far.wrapping_add((step * R + r) * LINE).cast());
+                _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(NEAR * line_stride).cast());
                 *bytes = _mm512_loadu_si512(row.cast());
             }
         }
@@ -127,7 +131,7 @@ unsafe fn sums<F: Form, const T: usize, const R: usize>(
     let rest = row_bytes % 64;
     if rest > 0 {
         for (r, bytes) in bytes.iter_mut().enumerate() {
-            let at = start.wrapping_add((r + 1) * row_bytes - rest);
+            let at = starts[r].wrapping_add(row_bytes - rest);
             // SAFETY: only the bytes of the row are read.
             *bytes = unsafe { _mm512_maskz_loadu_epi8(u64::MAX >> (64 - rest), at.cast()) };
         }

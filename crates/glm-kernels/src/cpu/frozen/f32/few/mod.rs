@@ -9,7 +9,7 @@ mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::cpu::frozen::{Destination, Matrix, Values};
+use crate::cpu::frozen::{Destination, Matrix, Packed, Values};
 use crate::cpu::unpack;
 use form::{Bf16, F16, F32, Form, Int4, Int8, Vector};
 #[cfg(target_arch = "aarch64")]
@@ -58,9 +58,9 @@ pub(super) fn product(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
 /// [`product`] by these vectors.
 fn with<V: Vector>(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
     match matrix.values {
-        Values::F32(v) => of_form::<F32, V>(matrix, v.as_flattened(), None, x, y),
-        Values::F16(v) => of_form::<F16, V>(matrix, v.as_flattened(), None, x, y),
-        Values::Bf16(v) => of_form::<Bf16, V>(matrix, v.as_flattened(), None, x, y),
+        Values::F32(v) => of_form::<F32, V>(matrix, matrix.floats(v), None, x, y),
+        Values::F16(v) => of_form::<F16, V>(matrix, matrix.floats(v), None, x, y),
+        Values::Bf16(v) => of_form::<Bf16, V>(matrix, matrix.floats(v), None, x, y),
         Values::Int8(v) => of_form::<Int8, V>(matrix, v, None, x, y),
         Values::Int4(v) => of_form::<Int4, V>(matrix, v, None, x, y),
         Values::Int4Group { packed, scales, group } => of_form::<Int4, V>(matrix, packed, Some((scales, group)), x, y),
@@ -70,7 +70,7 @@ fn with<V: Vector>(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
 /// Tasks take neighbouring rows of the matrix. `groups`: factors and how many columns share one.
 fn of_form<F: Form, V: Vector>(
     matrix: &Matrix<'_>,
-    bytes: &[u8],
+    bytes: Packed<'_>,
     groups: Option<(&[[u8; 2]], usize)>,
     x: &[f32],
     y: &mut [f32],
@@ -79,7 +79,7 @@ fn of_form<F: Form, V: Vector>(
     let Matrix { rows, cols, .. } = *matrix;
     let tokens = x.len() / cols;
     let row_bytes = cols * F::BYTES / COLS;
-    let bytes = &bytes[..rows * row_bytes];
+    assert!(bytes.row_bytes() == row_bytes && bytes.holds(rows), "product of few rows: the matrix is too short");
     let at_once = tokens.div_ceil(tokens.div_ceil(AT_ONCE));
     let passes: Vec<(usize, Vec<Step>)> =
         x.chunks(at_once * cols).map(|x| (x.len() / cols, arranged::<F>(x, cols))).collect();
@@ -99,8 +99,8 @@ fn of_form<F: Form, V: Vector>(
                 target.at((token + t) * matrix.rows + rows.start + row).write(sum);
             };
             let task = Task {
-                bytes: &bytes[rows.start * row_bytes..rows.end * row_bytes],
-                row_bytes,
+                bytes,
+                first: rows.start,
                 factors: groups.map(|(_, group)| (factors.as_slice(), cols / group, group / COLS)),
                 x,
             };
@@ -136,8 +136,9 @@ fn arranged<F: Form>(x: &[f32], cols: usize) -> Vec<Step> {
 
 /// Rows of the matrix and activations.
 struct Task<'a> {
-    bytes: &'a [u8],
-    row_bytes: usize,
+    bytes: Packed<'a>,
+    /// The first row of the task.
+    first: usize,
     /// Factors of groups, how many a row has, and steps of a group.
     factors: Option<(&'a [f32], usize, usize)>,
     x: &'a [Step],
@@ -176,10 +177,9 @@ impl Task<'_> {
     #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,f16c"))]
     #[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
     unsafe fn sums<F: Form, V: Vector, const T: usize, const R: usize>(&self, first: usize) -> [[f32; R]; T] {
-        let (whole, rest) = (self.row_bytes / F::BYTES, self.row_bytes % F::BYTES);
-        debug_assert!(
-            (first + R) * self.row_bytes <= self.bytes.len() && self.x.len() >= self.row_bytes.div_ceil(F::BYTES) * T
-        );
+        let row_bytes = self.bytes.row_bytes();
+        let (whole, rest) = (row_bytes / F::BYTES, row_bytes % F::BYTES);
+        debug_assert!(self.bytes.holds(self.first + first + R) && self.x.len() >= row_bytes.div_ceil(F::BYTES) * T);
         let factors = |step: usize| {
             self.factors.map(|(factors, of_row, steps)| {
                 // SAFETY: the machine has the set, as the caller says.
@@ -188,11 +188,14 @@ impl Task<'_> {
         };
         // SAFETY: as above.
         let mut sums = [[unsafe { V::splat(0.0) }; R]; T];
-        let start = self.bytes.as_ptr().wrapping_add(first * self.row_bytes);
+        let starts: [*const u8; R] = std::array::from_fn(|r| {
+            self.bytes.bytes().as_ptr().wrapping_add(self.bytes.place(self.first + first + r, 0))
+        });
         let mut x = self.x.as_ptr();
         for step in 0..whole {
-            let bytes = std::array::from_fn(|r| start.wrapping_add(r * self.row_bytes + step * F::BYTES));
-            // SAFETY: the step lies in all rows, and `T` steps of activations are there.
+            let at = self.bytes.place(0, step * F::BYTES);
+            let bytes = starts.map(|start| start.wrapping_add(at));
+            // SAFETY: the step lies in all rows, in one line where lines are apart, and `T` steps of activations are there.
             unsafe {
                 add::<F, V, T, R>(&mut sums, bytes, factors(step), x);
                 x = x.add(T);
@@ -201,8 +204,8 @@ impl Task<'_> {
         if rest > 0 {
             let mut copies = [[0u8; 4 * COLS]; R];
             for (r, copy) in copies.iter_mut().enumerate() {
-                let end = (first + r + 1) * self.row_bytes;
-                copy[..rest].copy_from_slice(&self.bytes[end - rest..end]);
+                let at = self.bytes.place(self.first + first + r, row_bytes - rest);
+                copy[..rest].copy_from_slice(&self.bytes.bytes()[at..][..rest]);
             }
             let bytes = std::array::from_fn(|r| copies[r].as_ptr());
             // SAFETY: a copy is as long as the longest step; the last steps of activations are there.
