@@ -55,7 +55,7 @@ fn on_large_pages(len: usize, bytes: impl Iterator<Item = u8>) -> MmapMut {
     pages
 }
 
-/// Integers lie in interleaved rows, as bases keep them.
+/// Rows of INT4 without groups are interleaved, as bases keep them.
 fn interleaved(rows: usize, row_bytes: usize) -> Interleaved {
     Interleaved::of(rows, row_bytes).expect("rows are whole lines")
 }
@@ -81,7 +81,7 @@ fn decode() {
             }
             let factors = (rows * cols * 2).checked_div(group).unwrap_or(0);
             let sizes = interleaved(rows, cols * bits / 8);
-            let len = if bits < 16 { sizes.len() } else { rows * cols * bits / 8 };
+            let len = if name == "int4" { sizes.len() } else { rows * cols * bits / 8 };
             let mut places = (0..pool.len() / (len + factors)).cycle().map(|i| i * (len + factors));
             let mut product = |tokens: usize, x: &[f32], y: &mut [f32]| {
                 let (bytes, rest) = pool[places.next().expect("a matrix fits")..].split_at(len);
@@ -89,9 +89,9 @@ fn decode() {
                     "int4" => (Values::Int4(Packed::interleaved(bytes, sizes)), Some(scales.as_slice())),
                     "int4/32" => {
                         let scales = rest[..factors].as_chunks().0;
-                        (Values::Int4Group { packed: Packed::interleaved(bytes, sizes), scales, group }, None)
+                        (Values::Int4Group { packed: bytes, scales, group }, None)
                     }
-                    "int8" => (Values::Int8(Packed::interleaved(bytes, sizes)), Some(scales.as_slice())),
+                    "int8" => (Values::Int8(bytes), Some(scales.as_slice())),
                     "bf16" => (Values::Bf16(bytes.as_chunks().0), None),
                     "f16" => (Values::F16(bytes.as_chunks().0), None),
                     _ => (Values::F32(bytes.as_chunks().0), None),
@@ -128,8 +128,8 @@ fn train() {
     println!("{:<24}{:>8}{:>6}{heads}", "[rows, cols]", "form", "T");
     for (rows, cols) in [(4608usize, 4096usize), (27392, 4096), (4096, 13696)] {
         let bytes = (0..u32::MAX).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 & 0x7f);
-        let (fours, eights) = (interleaved(rows, cols / 2), interleaved(rows, cols));
-        let bytes = on_large_pages(eights.len(), bytes);
+        let fours = interleaved(rows, cols / 2);
+        let bytes = on_large_pages(rows * cols, bytes);
         let wave_of =
             |bytes: fn(f32) -> [u8; 2]| on_large_pages(2 * rows * cols, wave(rows * cols).into_iter().flat_map(bytes));
         let halves = wave_of(|v| half::f16::from_f32(v).to_le_bytes());
@@ -138,10 +138,11 @@ fn train() {
         let scales = wave(rows);
         let group_scales: Vec<[u8; 2]> = halves[..rows * cols / 32].to_vec();
         let packed = Packed::interleaved(&bytes[..fours.len()], fours);
+        let row_major = &bytes[..rows * cols / 2];
         for (name, values, row_scales) in [
             ("int4", Values::Int4(packed), Some(scales.as_slice())),
-            ("int4/32", Values::Int4Group { packed, scales: &group_scales, group: 32 }, None),
-            ("int8", Values::Int8(Packed::interleaved(&bytes, eights)), Some(scales.as_slice())),
+            ("int4/32", Values::Int4Group { packed: row_major, scales: &group_scales, group: 32 }, None),
+            ("int8", Values::Int8(&bytes), Some(scales.as_slice())),
             ("bf16", Values::Bf16(brains), None),
             ("f16", Values::F16(halves), None),
         ] {

@@ -4,7 +4,7 @@ use super::FrozenWeight;
 use super::bytes::Bytes;
 use super::packed::Packed;
 use crate::weights::{ElementType, MappedPart, TensorBytes};
-use glm_kernels::cpu::frozen::{Matrix, Packed as Integers, Values};
+use glm_kernels::cpu::frozen::{Matrix, Values};
 use glm_kernels::cpu::quantize;
 use half::f16;
 use rayon::prelude::*;
@@ -84,8 +84,7 @@ impl Group4 {
 
 impl FrozenWeight for Group4 {
     fn matrix(&self) -> Matrix<'_> {
-        let packed = Integers::rows(&self.packed, self.inner / 2);
-        let values = Values::Int4Group { packed, scales: self.scales.as_chunks().0, group: self.group };
+        let values = Values::Int4Group { packed: &self.packed, scales: self.scales.as_chunks().0, group: self.group };
         Matrix { rows: self.packed.len() * 2 / self.inner, cols: self.inner, values, row_scales: None }
     }
 

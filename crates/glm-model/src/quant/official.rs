@@ -123,8 +123,8 @@ impl<const VALUES: usize> RowScaled<VALUES> {
 
 impl<const VALUES: usize> FrozenWeight for RowScaled<VALUES> {
     fn matrix(&self) -> Matrix<'_> {
-        let packed = Integers::rows(&self.packed, self.inner / VALUES);
-        let values = if VALUES == 2 { Values::Int4(packed) } else { Values::Int8(packed) };
+        let int4 = || Values::Int4(Integers::rows(&self.packed, self.inner / 2));
+        let values = if VALUES == 2 { int4() } else { Values::Int8(&self.packed) };
         Matrix { rows: self.scales.len(), cols: self.inner, values, row_scales: Some(&self.scales) }
     }
 

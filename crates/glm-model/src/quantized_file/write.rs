@@ -70,10 +70,9 @@ pub(super) fn parts(weight: &dyn FrozenWeight) -> Option<[Cow<'_, [u8]>; 2]> {
         Some(Cow::Owned(scales.collect()))
     };
     match matrix.values {
-        Values::Int4(packed) | Values::Int8(packed) => Some([Cow::Borrowed(packed.bytes()), rows()?]),
-        Values::Int4Group { packed, scales, .. } => {
-            Some([Cow::Borrowed(packed.bytes()), Cow::Borrowed(scales.as_flattened())])
-        }
+        Values::Int4(packed) => Some([Cow::Borrowed(packed.bytes()), rows()?]),
+        Values::Int8(packed) => Some([Cow::Borrowed(packed), rows()?]),
+        Values::Int4Group { packed, scales, .. } => Some([Cow::Borrowed(packed), Cow::Borrowed(scales.as_flattened())]),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 #![allow(unsafe_code)]
 //! Fetches what a task unpacks next while it multiplies, which leaves memory idle.
 
-use super::{Along, LINE, Matrix, Values};
+use super::{Along, LINE, Matrix};
 use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 use std::ops::Range;
 
@@ -19,12 +19,7 @@ impl Ahead {
             Along::Columns => (lanes, sum),
             Along::Rows => (sum, lanes),
         };
-        let (packed, bits) = match matrix.values {
-            Values::F32(v) => (matrix.floats(v), 32),
-            Values::F16(v) | Values::Bf16(v) => (matrix.floats(v), 16),
-            Values::Int8(v) => (v, 8),
-            Values::Int4(v) | Values::Int4Group { packed: v, .. } => (v, 4),
-        };
+        let (packed, bits) = (matrix.bytes(), matrix.bits());
         let lines = ((cols.len() * bits).div_ceil(8 * LINE), packed.line_stride());
         // Blocks begin and end with rows whose lines take turns, but at the end of the matrix.
         let together = packed.turns().min(rows.len());

@@ -14,13 +14,13 @@ pub enum Values<'a> {
     /// bfloat16.
     Bf16(&'a [[u8; 2]]),
     /// One two's complement integer a byte.
-    Int8(Packed<'a>),
-    /// Two a byte, the even column in the high half.
+    Int8(&'a [u8]),
+    /// Two a byte, the even column in the high half; rows may be interleaved.
     Int4(Packed<'a>),
     /// As `Int4`, with a factor in half precision for every `group` neighbouring columns of a row.
     Int4Group {
         /// `[rows, cols / 2]`.
-        packed: Packed<'a>,
+        packed: &'a [u8],
         /// `[rows, cols / group]`.
         scales: &'a [[u8; 2]],
         /// Columns that share a factor.
@@ -49,9 +49,27 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// The bytes of floats.
-    pub(super) fn floats<const N: usize>(&self, values: &'a [[u8; N]]) -> Packed<'a> {
-        Packed::rows(values.as_flattened(), self.cols * N)
+    /// The bytes of the elements.
+    pub(super) fn bytes(&self) -> Packed<'a> {
+        let rows = |bytes: &'a [u8], bits: usize| Packed::rows(bytes, self.cols * bits / 8);
+        match self.values {
+            Values::F32(values) => rows(values.as_flattened(), 32),
+            Values::F16(values) | Values::Bf16(values) => rows(values.as_flattened(), 16),
+            Values::Int8(values) => rows(values, 8),
+            Values::Int4(packed) => packed,
+            Values::Int4Group { packed, .. } => rows(packed, 4),
+        }
+    }
+
+    /// Bits of an element.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn bits(&self) -> usize {
+        match self.values {
+            Values::F32(_) => 32,
+            Values::F16(_) | Values::Bf16(_) => 16,
+            Values::Int8(_) => 8,
+            Values::Int4(_) | Values::Int4Group { .. } => 4,
+        }
     }
 
     /// Columns at which a block of [`Matrix::unpack`] may begin or end are multiples of this.
@@ -74,10 +92,17 @@ impl<'a> Matrix<'a> {
                 }
                 Values::F16(values) => unpack::f16(&values[of(1)], out),
                 Values::Bf16(values) => unpack::bf16(&values[of(1)], out),
-                Values::Int8(packed) => unpack_row(packed, row, cols.clone(), 1, unpack::int8, out),
-                Values::Int4(packed) => unpack_row(packed, row, cols.clone(), 2, unpack::int4, out),
+                Values::Int8(values) => unpack::int8(&values[of(1)], out),
+                Values::Int4(packed) => {
+                    let mut rest = &mut *out;
+                    for bytes in packed.pieces(row, cols.start / 2..cols.end / 2) {
+                        let (out, after) = rest.split_at_mut(bytes.len() * 2);
+                        unpack::int4(bytes, out);
+                        rest = after;
+                    }
+                }
                 Values::Int4Group { packed, scales, group } => {
-                    unpack_row(packed, row, cols.clone(), 2, unpack::int4, out);
+                    unpack::int4(&packed[of(2)], out);
                     for (values, scale) in out.chunks_mut(group).zip(&scales[of(group)]) {
                         let scale = half::f16::from_le_bytes(*scale).to_f32();
                         values.iter_mut().for_each(|v| *v *= scale);
@@ -97,10 +122,10 @@ impl<'a> Matrix<'a> {
             Values::F32(values) => Values::F32(&values[of(1)]),
             Values::F16(values) => Values::F16(&values[of(1)]),
             Values::Bf16(values) => Values::Bf16(&values[of(1)]),
-            Values::Int8(packed) => Values::Int8(packed.from_row(rows.start)),
+            Values::Int8(values) => Values::Int8(&values[of(1)]),
             Values::Int4(packed) => Values::Int4(packed.from_row(rows.start)),
             Values::Int4Group { packed, scales, group } => {
-                Values::Int4Group { packed: packed.from_row(rows.start), scales: &scales[of(group)], group }
+                Values::Int4Group { packed: &packed[of(2)], scales: &scales[of(group)], group }
             }
         };
         let row_scales = self.row_scales.map(|scales| &scales[rows.clone()]);
@@ -113,22 +138,5 @@ impl<'a> Matrix<'a> {
         if let Some(scales) = self.row_scales {
             out.iter_mut().for_each(|v| *v *= scales[row]);
         }
-    }
-}
-
-/// Columns `cols` of a row by `unpack`, `per_byte` of them from a byte.
-fn unpack_row(
-    packed: Packed<'_>,
-    row: usize,
-    cols: Range<usize>,
-    per_byte: usize,
-    unpack: impl Fn(&[u8], &mut [f32]),
-    out: &mut [f32],
-) {
-    let mut rest = out;
-    for bytes in packed.pieces(row, cols.start / per_byte..cols.end / per_byte) {
-        let (out, after) = rest.split_at_mut(bytes.len() * per_byte);
-        unpack(bytes, out);
-        rest = after;
     }
 }

@@ -18,8 +18,8 @@ pub(super) struct Forms {
     halves: Vec<[u8; 2]>,
     brains: Vec<[u8; 2]>,
     integers: Vec<u8>,
-    /// The integers in interleaved rows, one a byte and two a byte.
-    interleaved: [Option<(Interleaved, Vec<u8>)>; 2],
+    /// Half of the integers in interleaved rows, two values a byte.
+    interleaved: Option<(Interleaved, Vec<u8>)>,
     group_scales: Vec<[u8; 2]>,
     row_scales: Vec<f32>,
 }
@@ -28,19 +28,18 @@ impl Forms {
     pub(super) fn new(rows: usize, cols: usize) -> Self {
         let values = wave(rows * cols, 0.1);
         let integers = bytes(rows * cols);
-        let interleaved = |row_bytes: usize| {
-            let interleaved = Interleaved::of(rows, row_bytes)?;
-            let mut out = vec![0xff; interleaved.len()];
-            interleaved.fill(&integers[..rows * row_bytes], &mut out);
-            Some((interleaved, out))
-        };
+        let interleaved = Interleaved::of(rows, cols / 2).filter(|_| cols.is_multiple_of(2)).map(|sizes| {
+            let mut out = vec![0xff; sizes.len()];
+            sizes.fill(&integers[..rows * cols / 2], &mut out);
+            (sizes, out)
+        });
         Self {
             rows,
             cols,
             floats: values.iter().map(|v| v.to_le_bytes()).collect(),
             halves: values.iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
             brains: values.iter().map(|v| bf16::from_f32(*v).to_le_bytes()).collect(),
-            interleaved: [interleaved(cols), interleaved(cols / 2)],
+            interleaved,
             integers,
             group_scales: wave(rows * cols / 8, 0.6).iter().map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
             row_scales: wave(rows, 0.3),
@@ -55,20 +54,16 @@ impl Forms {
             plain(Values::F32(&self.floats)),
             plain(Values::F16(&self.halves)),
             plain(Values::Bf16(&self.brains)),
-            scaled(Values::Int8(Packed::rows(&self.integers, cols))),
+            scaled(Values::Int8(&self.integers)),
         ];
-        let interleaved = |which: usize| {
-            self.interleaved[which].as_ref().map(|(interleaved, bytes)| Packed::interleaved(bytes, *interleaved))
-        };
-        all.extend(interleaved(0).map(|packed| scaled(Values::Int8(packed))));
-        let row_major = Packed::rows(&self.integers[..rows * cols / 2], cols / 2);
-        let packed = || [Some(row_major), interleaved(1)].into_iter().flatten();
+        let packed = &self.integers[..rows * cols / 2];
         if cols.is_multiple_of(2) {
-            all.extend(packed().map(|packed| scaled(Values::Int4(packed))));
+            all.push(scaled(Values::Int4(Packed::rows(packed, cols / 2))));
         }
+        let interleaved = self.interleaved.as_ref().map(|(sizes, bytes)| Packed::interleaved(bytes, *sizes));
+        all.extend(interleaved.map(|packed| scaled(Values::Int4(packed))));
         for group in [8, 32, 64, 256].into_iter().filter(|group| cols.is_multiple_of(*group)) {
-            let values = |packed| Values::Int4Group { packed, scales: &self.group_scales, group };
-            all.extend(packed().map(|packed| plain(values(packed))));
+            all.push(plain(Values::Int4Group { packed, scales: &self.group_scales, group }));
         }
         all
     }
@@ -257,10 +252,7 @@ proptest! {
         let forms = Forms::new(rows, cols);
         for matrix in forms.all() {
             // Rows that are interleaved stay together.
-            let turns = match matrix.values {
-                Values::Int8(packed) | Values::Int4(packed) | Values::Int4Group { packed, .. } => packed.turns(),
-                _ => 1,
-            };
+            let turns = matrix.bytes().turns();
             let first = (rows as f32 * cut) as usize / turns * turns;
             let part = matrix.slice(first..rows);
             let (mut whole, mut some) = (vec![0.0; cols], vec![0.0; cols]);

@@ -33,9 +33,6 @@ pub(super) unsafe fn fill(matrix: &Matrix<'_>, along: Along, lanes: Range<usize>
     let width = matrix.cols;
     let needed = matrix.rows * width;
     let check = |held: usize| assert!(held >= needed, "panel: the matrix is too short");
-    let check_packed = |packed: Packed<'_>, row_bytes: usize| {
-        assert!(packed.row_bytes() == row_bytes && packed.holds(matrix.rows), "panel: the matrix is too short");
-    };
     // SAFETY: the block lies inside the matrix and the panel inside `out` (asserted); sets are the caller's.
     unsafe {
         match matrix.values {
@@ -52,26 +49,26 @@ pub(super) unsafe fn fill(matrix: &Matrix<'_>, along: Along, lanes: Range<usize>
                 both(F32(v, width), along, lanes, sum, out);
             }
             Values::Int8(v) => {
-                check_packed(v, width);
-                both(Int8(v), along, lanes, sum, out);
+                check(v.len());
+                both(Int8(v, width), along, lanes, sum, out);
             }
             Values::Int4(v) => {
-                check_packed(v, width / 2);
+                assert!(v.row_bytes() == width / 2 && v.holds(matrix.rows), "panel: the matrix is too short");
                 match along {
                     Along::Columns => int4_across_rows(v, lanes, sum, |_, _| None, out),
                     Along::Rows => down(Int4(v), lanes, sum, out),
                 }
             }
             Values::Int4Group { packed, scales, group } => {
-                check_packed(packed, width / 2);
-                let of_row = width / group;
+                check(packed.len() * 2);
+                check(scales.len() * group);
                 match along {
                     Along::Columns => {
-                        let factor = |row, col| scales[row * of_row + col / group];
+                        let factor = |row, col| scales[(row * width + col) / group];
                         let factors = |row, col| Some(std::array::from_fn(|r| factor(row + r, col)));
-                        int4_across_rows(packed, lanes, sum, factors, out);
+                        int4_across_rows(matrix.bytes(), lanes, sum, factors, out);
                     }
-                    Along::Rows => down(Int4Group { packed: Int4(packed), scales, of_row, group }, lanes, sum, out),
+                    Along::Rows => down(Int4Group { packed, scales, group, width }, lanes, sum, out),
                 }
             }
         }

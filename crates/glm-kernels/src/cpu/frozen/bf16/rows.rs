@@ -4,10 +4,10 @@
 
 use crate::cpu::frozen::Packed;
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm512_castsi512_si256,
-    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtph_ps,
-    _mm512_extracti64x4_epi64, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512,
-    _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srlv_epi16,
+    __m128i, __m256bh, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm256_set1_epi16,
+    _mm512_broadcast_i64x4, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtne2ps_pbh,
+    _mm512_cvtneps_pbh, _mm512_cvtph_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512,
+    _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_slli_epi32, _mm512_srlv_epi16,
 };
 
 /// Rows that give 32 values at a time.
@@ -32,18 +32,18 @@ pub(super) struct F16<'a>(pub &'a [[u8; 2]], pub usize);
 pub(super) struct F32<'a>(pub &'a [[u8; 4]], pub usize);
 /// INT8.
 #[derive(Clone, Copy)]
-pub(super) struct Int8<'a>(pub Packed<'a>);
+pub(super) struct Int8<'a>(pub &'a [u8], pub usize);
 /// INT4.
 #[derive(Clone, Copy)]
 pub(super) struct Int4<'a>(pub Packed<'a>);
 /// INT4 with a factor for every `group` columns, which is a multiple of 32.
 #[derive(Clone, Copy)]
 pub(super) struct Int4Group<'a> {
-    pub packed: Int4<'a>,
+    pub packed: &'a [u8],
     pub scales: &'a [[u8; 2]],
-    /// Factors of a row.
-    pub of_row: usize,
     pub group: usize,
+    /// Values of a row.
+    pub width: usize,
 }
 
 /// Two vectors of floats rounded and put one behind the other.
@@ -97,10 +97,10 @@ impl Rows for Int8<'_> {
     // SAFETY: the caller vouches for the sets and the place, as the trait says.
     #[inline(always)]
     unsafe fn values(self, row: usize, col: usize) -> __m512i {
-        debug_assert!(self.0.place(row, col) + 32 <= self.0.bytes().len());
-        // SAFETY: passed on from the caller; 32 columns lie in one line.
+        debug_assert!(row * self.1 + col + 32 <= self.0.len());
+        // SAFETY: passed on from the caller.
         unsafe {
-            let at = self.0.bytes().as_ptr().add(self.0.place(row, col));
+            let at = self.0.as_ptr().add(row * self.1 + col);
             let half = |offset: usize| {
                 _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(at.add(offset).cast::<__m128i>())))
             };
@@ -132,39 +132,61 @@ pub(super) unsafe fn int4_table() -> __m512i {
     unsafe { _mm512_loadu_si512(INT4.as_ptr().cast()) }
 }
 
+/// 32 half bytes by a table: every one is looked up with the bit before it.
+///
+/// # Safety
+/// The machine has the sets, and 16 bytes lie at `at`.
+#[inline(always)]
+unsafe fn looked_up(at: *const u8, table: __m512i) -> __m512i {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        // Every byte twice: the first of the pair looks up its high half, the second its low half.
+        let once = _mm512_cvtepu8_epi32(_mm_loadu_si128(at.cast::<__m128i>()));
+        let twice = _mm512_or_si512(once, _mm512_slli_epi32::<16>(once));
+        _mm512_permutexvar_epi16(_mm512_srlv_epi16(twice, _mm512_set1_epi32(4)), table)
+    }
+}
+
+impl Int4<'_> {
+    /// Where 32 values begin, which lie in one line.
+    ///
+    /// # Safety
+    /// They lie inside the matrix.
+    #[inline(always)]
+    unsafe fn at(self, row: usize, col: usize) -> *const u8 {
+        let place = self.0.place(row, col / 2);
+        debug_assert!(place + 16 <= self.0.bytes().len());
+        // SAFETY: passed on from the caller.
+        unsafe { self.0.bytes().as_ptr().add(place) }
+    }
+}
+
 impl Rows for Int4<'_> {
     // SAFETY: the caller vouches for the sets and the place, as the trait says.
     #[inline(always)]
     unsafe fn values(self, row: usize, col: usize) -> __m512i {
-        debug_assert!(self.0.place(row, col / 2) + 16 <= self.0.bytes().len());
-        // SAFETY: passed on from the caller; 32 columns lie in one line.
-        unsafe {
-            let bytes = _mm_loadu_si128(self.0.bytes().as_ptr().add(self.0.place(row, col / 2)).cast::<__m128i>());
-            // Every byte twice: the first of the pair looks up its high half, the second its low half.
-            let once = _mm512_cvtepu8_epi32(bytes);
-            let twice = _mm512_or_si512(once, _mm512_slli_epi32::<16>(once));
-            _mm512_permutexvar_epi16(_mm512_srlv_epi16(twice, _mm512_set1_epi32(4)), int4_table())
-        }
+        // SAFETY: passed on from the caller.
+        unsafe { looked_up(self.at(row, col), int4_table()) }
     }
 }
+
+/// The integers −8 … 7 by their four bits.
+const INTEGERS: [f32; 16] = [0., 1., 2., 3., 4., 5., 6., 7., -8., -7., -6., -5., -4., -3., -2., -1.];
 
 impl Rows for Int4Group<'_> {
     // SAFETY: as above.
     #[inline(always)]
     unsafe fn values(self, row: usize, col: usize) -> __m512i {
-        // SAFETY: passed on from the caller; a group has a factor.
+        let at = row * self.width + col;
+        debug_assert!((at + 32) / 2 <= self.packed.len() && at / self.group < self.scales.len());
+        // SAFETY: passed on from the caller; a group has a factor. The two types of 32 bytes mean the same.
         unsafe {
-            let integers = self.packed.values(row, col);
-            let scale = self.scales[row * self.of_row + col / self.group];
-            let scale = _mm512_set1_ps(half::f16::from_le_bytes(scale).to_f32());
-            // bfloat16 is the upper half of a float.
-            let widen = |half: __m256i| {
-                let wide = std::arch::x86_64::_mm512_cvtepu16_epi32(half);
-                std::arch::x86_64::_mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
-            };
-            let low = _mm512_mul_ps(widen(_mm512_castsi512_si256(integers)), scale);
-            let high = _mm512_mul_ps(widen(_mm512_extracti64x4_epi64::<1>(integers)), scale);
-            join(low, high)
+            // The 16 products that there can be, of which the values are looked up.
+            let scale = i16::from_le_bytes(*self.scales.get_unchecked(at / self.group));
+            let scale = _mm512_cvtph_ps(_mm256_set1_epi16(scale));
+            let products = _mm512_cvtneps_pbh(_mm512_mul_ps(_mm512_loadu_ps(INTEGERS.as_ptr()), scale));
+            let table = _mm512_broadcast_i64x4(std::mem::transmute::<__m256bh, __m256i>(products));
+            looked_up(self.packed.as_ptr().add(at / 2), table)
         }
     }
 }

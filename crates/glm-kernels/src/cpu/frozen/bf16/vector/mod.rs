@@ -11,7 +11,7 @@ mod form;
 mod group;
 mod kernel;
 
-use super::super::{Destination, Matrix, Packed, Values};
+use super::super::{Destination, Matrix, Values};
 use activations::Activations;
 use form::{Bf16, F16, F32, Form, Int4, Int8};
 use group::Int4Group;
@@ -49,14 +49,12 @@ pub(super) fn suits(matrix: &Matrix<'_>, tokens: usize) -> bool {
 /// `y[T, rows] = x[T, cols] · Wᵀ + bias`; the lengths are right and [`suits`] is true.
 pub(super) fn matmul(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     match matrix.values {
-        Values::F32(values) => product(F32, matrix, matrix.floats(values), x, bias, y),
-        Values::F16(values) => product(F16, matrix, matrix.floats(values), x, bias, y),
-        Values::Bf16(values) => product(Bf16, matrix, matrix.floats(values), x, bias, y),
-        Values::Int8(values) => product(Int8, matrix, values, x, bias, y),
-        Values::Int4(packed) => product(Int4, matrix, packed, x, bias, y),
-        Values::Int4Group { packed, scales, group } => {
-            product(Int4Group::new(scales, matrix, group), matrix, packed, x, bias, y);
-        }
+        Values::F32(_) => product(F32, matrix, x, bias, y),
+        Values::F16(_) => product(F16, matrix, x, bias, y),
+        Values::Bf16(_) => product(Bf16, matrix, x, bias, y),
+        Values::Int8(_) => product(Int8, matrix, x, bias, y),
+        Values::Int4(_) => product(Int4, matrix, x, bias, y),
+        Values::Int4Group { scales, group, .. } => product(Int4Group::new(scales, matrix, group), matrix, x, bias, y),
     }
 }
 
@@ -86,11 +84,11 @@ pub(super) fn matmul_split(matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>,
 }
 
 /// Tasks take neighbouring rows of the matrix.
-fn product<F: Form>(form: F, matrix: &Matrix<'_>, bytes: Packed<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+fn product<F: Form>(form: F, matrix: &Matrix<'_>, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     let Matrix { rows, cols, row_scales, .. } = *matrix;
     let tokens = x.len() / cols;
     assert!(super::available() && suits(matrix, tokens), "vector product: not for this machine or matrix");
-    let row_bytes = cols * 64 / F::COLS;
+    let (bytes, row_bytes) = (matrix.bytes(), cols * 64 / F::COLS);
     assert!(bytes.row_bytes() == row_bytes && bytes.holds(rows), "vector product: the matrix is too short");
     assert!(row_scales.is_none_or(|scales| scales.len() >= rows), "vector product: too few scales");
     // As many at a time, and about as many each time. All passes over the rows of a task find them in a cache.

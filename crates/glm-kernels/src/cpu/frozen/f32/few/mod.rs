@@ -58,27 +58,21 @@ pub(super) fn product(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
 /// [`product`] by these vectors.
 fn with<V: Vector>(matrix: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
     match matrix.values {
-        Values::F32(v) => of_form::<F32, V>(matrix, matrix.floats(v), None, x, y),
-        Values::F16(v) => of_form::<F16, V>(matrix, matrix.floats(v), None, x, y),
-        Values::Bf16(v) => of_form::<Bf16, V>(matrix, matrix.floats(v), None, x, y),
-        Values::Int8(v) => of_form::<Int8, V>(matrix, v, None, x, y),
-        Values::Int4(v) => of_form::<Int4, V>(matrix, v, None, x, y),
-        Values::Int4Group { packed, scales, group } => of_form::<Int4, V>(matrix, packed, Some((scales, group)), x, y),
+        Values::F32(_) => of_form::<F32, V>(matrix, None, x, y),
+        Values::F16(_) => of_form::<F16, V>(matrix, None, x, y),
+        Values::Bf16(_) => of_form::<Bf16, V>(matrix, None, x, y),
+        Values::Int8(_) => of_form::<Int8, V>(matrix, None, x, y),
+        Values::Int4(_) => of_form::<Int4, V>(matrix, None, x, y),
+        Values::Int4Group { scales, group, .. } => of_form::<Int4, V>(matrix, Some((scales, group)), x, y),
     }
 }
 
 /// Tasks take neighbouring rows of the matrix. `groups`: factors and how many columns share one.
-fn of_form<F: Form, V: Vector>(
-    matrix: &Matrix<'_>,
-    bytes: Packed<'_>,
-    groups: Option<(&[[u8; 2]], usize)>,
-    x: &[f32],
-    y: &mut [f32],
-) {
+fn of_form<F: Form, V: Vector>(matrix: &Matrix<'_>, groups: Option<(&[[u8; 2]], usize)>, x: &[f32], y: &mut [f32]) {
     assert!(available(), "product of few rows: not for this machine");
     let Matrix { rows, cols, .. } = *matrix;
     let tokens = x.len() / cols;
-    let row_bytes = cols * F::BYTES / COLS;
+    let (bytes, row_bytes) = (matrix.bytes(), cols * F::BYTES / COLS);
     assert!(bytes.row_bytes() == row_bytes && bytes.holds(rows), "product of few rows: the matrix is too short");
     let at_once = tokens.div_ceil(tokens.div_ceil(AT_ONCE));
     let passes: Vec<(usize, Vec<Step>)> =

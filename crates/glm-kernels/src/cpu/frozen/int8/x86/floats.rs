@@ -3,7 +3,7 @@
 use super::super::quantize::Step;
 use super::tile::LANES;
 use super::{bytes_of, fours_of, largest_of, magnitude, transposed};
-use crate::cpu::frozen::{Along, Packed};
+use crate::cpu::frozen::Along;
 use std::arch::x86_64::{
     __m128i, __m256i, __m512, __m512i, _mm_loadl_epi64, _mm_unpacklo_epi8, _mm256_loadu_si256, _mm256_set1_epi16,
     _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepu8_epi32,
@@ -83,11 +83,10 @@ pub(super) struct Bf16<'a>(pub &'a [[u8; 2]], pub usize);
 /// INT4 with a factor for every `group` columns, which is a multiple of 16.
 #[derive(Clone, Copy)]
 pub(super) struct Int4Group<'a> {
-    pub packed: Packed<'a>,
+    pub packed: &'a [u8],
     pub scales: &'a [[u8; 2]],
     pub group: usize,
-    /// Factors of a row.
-    pub of_row: usize,
+    pub width: usize,
 }
 
 impl Floats for F32<'_> {
@@ -155,16 +154,16 @@ impl Floats for Int4Group<'_> {
     // SAFETY: as above.
     #[inline(always)]
     unsafe fn values(self, row: usize, col: usize) -> __m512 {
-        let at = self.packed.place(row, col / 2);
-        debug_assert!(at + 8 <= self.packed.bytes().len());
-        // SAFETY: passed on from the caller; 16 columns lie in one line, and a group has a factor.
+        let at = row * self.width + col;
+        debug_assert!(at + 16 <= self.packed.len() * 2);
+        // SAFETY: passed on from the caller; a group has a factor.
         unsafe {
-            let bytes = _mm_loadl_epi64(self.packed.bytes().as_ptr().add(at).cast::<__m128i>());
+            let bytes = _mm_loadl_epi64(self.packed.as_ptr().add(at / 2).cast::<__m128i>());
             // Every byte twice: the first of the pair looks up its high half, the second its low half.
             let twice = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(bytes, bytes));
             let halves = _mm512_srlv_epi32(twice, _mm512_set1_epi64(4));
             let integers = _mm512_permutexvar_ps(halves, _mm512_loadu_ps(INT4.as_ptr()));
-            let scale = i16::from_le_bytes(*self.scales.get_unchecked(row * self.of_row + col / self.group));
+            let scale = i16::from_le_bytes(*self.scales.get_unchecked(at / self.group));
             _mm512_mul_ps(integers, _mm512_cvtph_ps(_mm256_set1_epi16(scale)))
         }
     }

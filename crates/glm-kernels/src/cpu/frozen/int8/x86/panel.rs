@@ -51,23 +51,20 @@ pub(super) unsafe fn fill(
     }
     let width = matrix.cols;
     let check = |held: usize| assert!(held >= matrix.rows * width, "panel: the matrix is too short");
-    let check_packed = |packed: Packed<'_>, row_bytes: usize| {
-        assert!(packed.row_bytes() == row_bytes && packed.holds(matrix.rows), "panel: the matrix is too short");
-    };
     let exact = || lanes.clone().map(|lane| along.scale_of_lane(matrix, lane)).collect_lanes();
     // SAFETY: the block lies inside the matrix and the panel inside `out` (asserted); sets are the caller's.
     unsafe {
         let scales = match matrix.values {
             Values::Int8(v) => {
-                check_packed(v, width);
+                check(v.len());
                 match along {
-                    Along::Columns => int8_across(v, lanes.start, sum, out),
-                    Along::Rows => int8_down(v, lanes.start, sum, out),
+                    Along::Columns => int8_across(v.as_ptr(), width, lanes.start, sum, out),
+                    Along::Rows => int8_down(v.as_ptr(), width, lanes.start, sum, out),
                 }
                 return exact();
             }
             Values::Int4(v) => {
-                check_packed(v, width / 2);
+                assert!(v.row_bytes() == width / 2 && v.holds(matrix.rows), "panel: the matrix is too short");
                 match along {
                     Along::Columns => int4_across(v, lanes.start, sum, out),
                     Along::Rows => int4_down(v, lanes.start, sum, out),
@@ -87,9 +84,9 @@ pub(super) unsafe fn fill(
                 floats::fill(Bf16(v, width), along, lanes.start, sum, out)
             }
             Values::Int4Group { packed, scales, group } => {
-                check_packed(packed, width / 2);
+                check(packed.len() * 2);
                 check(scales.len() * group);
-                floats::fill(Int4Group { packed, scales, group, of_row: width / group }, along, lanes.start, sum, out)
+                floats::fill(Int4Group { packed, scales, group, width }, along, lanes.start, sum, out)
             }
         };
         std::array::from_fn(|i| scales[i] * along.scale_of_lane(matrix, lanes.start + i))
@@ -131,25 +128,19 @@ fn order(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// Byte `byte` of row `row`.
-#[inline(always)]
-fn at(matrix: Packed<'_>, row: usize, byte: usize) -> *const u8 {
-    matrix.bytes().as_ptr().wrapping_add(matrix.place(row, byte))
-}
-
 /// Lanes are rows: 16 rows of 64 bytes are transposed, a four being one element.
 ///
 /// # Safety
-/// The machine has the sets; the block is whole, lies inside the matrix, and fits into `out`. So for all
+/// The machine has the sets; the block is whole, lies inside the matrix (INT8: of `stride` bytes a row), and fits into `out`. So for all
 /// below.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn int8_across(matrix: Packed<'_>, lane: usize, sum: Range<usize>, out: &mut [u32]) {
+unsafe fn int8_across(matrix: *const u8, stride: usize, lane: usize, sum: Range<usize>, out: &mut [u32]) {
     let offset = _mm512_set1_epi8(i8::MIN);
     for (block, col) in sum.step_by(64).enumerate() {
         for half in 0..2 {
             // SAFETY: the caller vouches for rows, columns and the panel.
             unsafe {
-                let row = |r: usize| at(matrix, lane + half * 16 + r, col);
+                let row = |r: usize| matrix.add((lane + half * 16 + r) * stride + col);
                 let rows: [__m512i; 16] = std::array::from_fn(|r| _mm512_loadu_si512(row(r).cast()));
                 let to = out.as_mut_ptr().add(block * 16 * LANES + half * 16);
                 for (four, values) in transposed(rows).into_iter().enumerate() {
@@ -165,7 +156,7 @@ unsafe fn int8_across(matrix: Packed<'_>, lane: usize, sum: Range<usize>, out: &
 /// # Safety
 /// As [`int8_across`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn int8_down(matrix: Packed<'_>, lane: usize, sum: Range<usize>, out: &mut [u32]) {
+unsafe fn int8_down(matrix: *const u8, stride: usize, lane: usize, sum: Range<usize>, out: &mut [u32]) {
     /// Of two vectors of two rows of 32 bytes: columns 0 … 15, and 16 … 31.
     const ORDERS: [[u8; 64]; 2] = {
         let mut orders = [[0u8; 64]; 2];
@@ -181,7 +172,7 @@ unsafe fn int8_down(matrix: Packed<'_>, lane: usize, sum: Range<usize>, out: &mu
     for (four, row) in sum.step_by(4).enumerate() {
         // SAFETY: the caller vouches for rows, columns and the panel.
         unsafe {
-            let load = |r: usize| _mm256_loadu_si256(at(matrix, row + r, lane).cast::<__m256i>());
+            let load = |r: usize| _mm256_loadu_si256(matrix.add((row + r) * stride + lane).cast::<__m256i>());
             let two = |r: usize| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(load(r)), load(r + 1));
             let (first, last) = (two(0), two(2));
             for (half, order) in orders.into_iter().enumerate() {
@@ -226,7 +217,8 @@ unsafe fn int4_across(matrix: Packed<'_>, lane: usize, sum: Range<usize>, out: &
         for half in 0..2 {
             // SAFETY: the caller vouches for rows, columns and the panel.
             unsafe {
-                let row = |r: usize| at(matrix, lane + half * 16 + r, col / 2);
+                let at = |r: usize| matrix.place(lane + half * 16 + r, col / 2);
+                let row = |r: usize| matrix.bytes().as_ptr().add(at(r));
                 let rows: [__m512i; 16] = std::array::from_fn(|r| _mm512_loadu_si512(row(r).cast()));
                 let to = out.as_mut_ptr().add(block * 32 * LANES + half * 16);
                 for (eight, bytes) in transposed(rows).into_iter().enumerate() {
@@ -262,7 +254,8 @@ unsafe fn int4_down(matrix: Packed<'_>, lane: usize, sum: Range<usize>, out: &mu
     for (four, row) in sum.step_by(4).enumerate() {
         // SAFETY: the caller vouches for rows, columns and the panel.
         unsafe {
-            let load = |r: usize| _mm_loadu_si128(at(matrix, row + r, lane / 2).cast::<__m128i>());
+            let at = |r: usize| matrix.bytes().as_ptr().add(matrix.place(row + r, lane / 2));
+            let load = |r: usize| _mm_loadu_si128(at(r).cast::<__m128i>());
             let x = _mm512_castsi128_si512(load(0));
             let x = _mm512_inserti32x4::<1>(x, load(1));
             let x = _mm512_inserti32x4::<2>(x, load(2));
