@@ -80,7 +80,7 @@ fn decode() {
                 continue;
             }
             let factors = (rows * cols * 2).checked_div(group).unwrap_or(0);
-            let sizes = interleaved(rows, cols * bits / 8);
+            let sizes = interleaved(rows, cols / 2);
             let len = if name == "int4" { sizes.len() } else { rows * cols * bits / 8 };
             let mut places = (0..pool.len() / (len + factors)).cycle().map(|i| i * (len + factors));
             let mut product = |tokens: usize, x: &[f32], y: &mut [f32]| {

@@ -12,7 +12,7 @@ use super::isa::widest;
 use super::{lanes, math};
 use rayon::prelude::*;
 
-/// Words of the vocabulary that are taken at a time.
+/// Words of the vocabulary that are taken at a time; a multiple of 32, so that no part begins among interleaved rows.
 const WORDS: usize = 2048;
 
 /// Sums of one row over the words so far.

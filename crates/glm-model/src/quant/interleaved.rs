@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Bytes of the scale of a row, which is kept widened only.
 const SCALE: usize = size_of::<f32>();
 
-/// Integers and scales of [`RowInt4`], arranged as [`Interleaved`] says. There is no second copy of them.
+/// Integers and scales of [`RowInt4`], arranged as [`Interleaved`] says. The official order is not kept beside it.
 #[derive(Debug)]
 pub struct InterleavedInt4 {
     inner: usize,
@@ -23,25 +23,25 @@ impl InterleavedInt4 {
     /// `weight` interleaved, or as it is where that has no use.
     pub fn arrange(weight: RowInt4) -> Arc<dyn FrozenWeight> {
         let (out, inner) = weight.shape();
-        let Some(sizes) = Interleaved::of(out, inner / 2) else { return Arc::new(weight) };
+        let Some(sizes) = Self::sizes([out, inner]) else { return Arc::new(weight) };
         let (row_major, scales) = weight.into_parts();
         let mut packed = Packed::zeroed(sizes.len());
         sizes.fill(&row_major, &mut packed);
         Arc::new(Self { inner, sizes, packed: Bytes::Held(packed), scales })
     }
 
-    /// Takes over what [`InterleavedInt4::arrange`] made of a matrix `[out, in]`; `None` where it leaves rows as they are. The
-    /// integers stay in `file`, their place in their file, when that is given.
+    /// Takes over what [`InterleavedInt4::arrange`] made of a matrix of so many rows and columns. The integers stay in `file`,
+    /// their place in their file, when that is given.
     ///
     /// # Errors
-    /// When types or sizes are not those.
+    /// When types or sizes are not those, or a scale is not finite.
     pub fn load(
         [out, inner]: [usize; 2],
         weight: &TensorBytes<'_>,
         scale: &TensorBytes<'_>,
         file: Option<MappedPart>,
-    ) -> Result<Option<Self>, String> {
-        let Some(sizes) = Interleaved::of(out, inner / 2) else { return Ok(None) };
+    ) -> Result<Arc<dyn FrozenWeight>, String> {
+        let Some(sizes) = Self::sizes([out, inner]) else { return Ok(Arc::new(RowInt4::load(weight, scale, file)?)) };
         let fits = weight.dtype == ElementType::I8 && weight.data.len() == sizes.len() && scale.len() == out;
         let scales = scale.to_f32(0..scale.len()).filter(|scales| fits && scales.iter().all(|scale| scale.is_finite()));
         let scales = scales.ok_or_else(|| {
@@ -54,12 +54,17 @@ impl InterleavedInt4 {
                 sizes.len()
             )
         })?;
-        Ok(Some(Self { inner, sizes, packed: Bytes::of(weight.data, file), scales }))
+        Ok(Arc::new(Self { inner, sizes, packed: Bytes::of(weight.data, file), scales }))
+    }
+
+    /// Sizes of a matrix `[out, in]`; `None` where rows are left as they are.
+    pub fn sizes([out, inner]: [usize; 2]) -> Option<Interleaved> {
+        Interleaved::of(out, inner / 2).filter(|_| inner.is_multiple_of(2))
     }
 
     /// Bytes of a matrix `[out, in]`; `None` where rows are left as they are.
-    pub fn bytes_of([out, inner]: [usize; 2]) -> Option<usize> {
-        Interleaved::of(out, inner / 2).map(|sizes| sizes.len() + out * SCALE)
+    pub fn bytes_of(shape: [usize; 2]) -> Option<usize> {
+        Self::sizes(shape).map(|sizes| sizes.len() + shape[0] * SCALE)
     }
 }
 

@@ -2,8 +2,9 @@
 //! instead of reading and quantizing the floats again.
 //!
 //! The file holds each matrix as the official quantized folders do, `….weight` and `….weight_scale` (groups: scales `[out,
-//! in / group]`), but INT4 with its rows interleaved, as it lies in memory; and in its header what it was made of. [`QuantizedFile::open`] takes it only when all of that is the same
-//! now and every tensor has the checksum that it was written with.
+//! in / group]`), but INT4 with its rows interleaved, as it lies in memory; and in its header what it was made of.
+//! [`QuantizedFile::open`] takes it only when all of that is the same now and every tensor has the checksum that it was
+//! written with.
 
 mod identity;
 mod open;
@@ -11,10 +12,9 @@ mod write;
 
 use crate::config::GlmConfig;
 use crate::glm::{LoadOptions, Trains, layout};
-use crate::quant::{FrozenWeight, Scheme};
+use crate::quant::{FrozenWeight, InterleavedInt4, Scheme};
 use crate::variant::Names;
 use crate::weights::{NewTensor, WeightFolder};
-use glm_kernels::cpu::frozen::Interleaved;
 use identity::Identity;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn layout_of(name: &str, [out, inner]: [usize; 2], scheme: Scheme) -> [NewTensor
     use crate::weights::ElementType::{F16, I8};
     let (integers, scales) = match scheme {
         Scheme::Int4Group { group } => (vec![out, inner / 2], vec![out, inner / group.max(1)]),
-        Scheme::Int4 => match Interleaved::of(out, inner / 2) {
+        Scheme::Int4 => match InterleavedInt4::sizes([out, inner]) {
             Some(sizes) => (vec![sizes.len()], vec![out]),
             None => (vec![out, inner / 2], vec![out]),
         },

@@ -67,10 +67,7 @@ fn matrix(file: &WeightFolder, name: &str, shape: [usize; 2], scheme: Scheme) ->
     let part = file.part(name);
     match scheme {
         Scheme::Int4Group { group } => Ok(Arc::new(Group4::load(group, &weight, &scale, part)?)),
-        Scheme::Int4 => match InterleavedInt4::load(shape, &weight, &scale, part.clone())? {
-            Some(interleaved) => Ok(Arc::new(interleaved)),
-            None => quant::load_official(4, &weight, &scale, part),
-        },
+        Scheme::Int4 => InterleavedInt4::load(shape, &weight, &scale, part),
         Scheme::Int8 => quant::load_official(8, &weight, &scale, part),
         Scheme::Dense { .. } => Err("floats are not kept here".into()),
     }

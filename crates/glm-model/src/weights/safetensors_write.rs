@@ -31,8 +31,10 @@ pub fn stream_safetensors(
         header.insert(&t.name, serde_json::to_value(info)?);
     }
     let mut header = serde_json::to_vec(&header)?;
-    // Blanks after the header keep the elements aligned for those who map the file.
-    header.resize(header.len().next_multiple_of(8), b' ');
+    // Blanks after the header and its length keep the elements aligned for those who map the file, to cache lines as far as the
+    // sizes of tensors allow.
+    const LENGTH: usize = size_of::<u64>();
+    header.resize((LENGTH + header.len()).next_multiple_of(64) - LENGTH, b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     for (index, tensor) in tensors.iter().enumerate() {

@@ -157,8 +157,11 @@ pub fn predict(work: &Workload<'_>) -> Prediction {
             let dense_layer = |(_, sizes, _): &(_, [usize; 2], _)| dense(None).bytes(*sizes, work.stored_bytes);
             let layer = layout::linears(c).iter().map(dense_layer).max().unwrap_or(0);
             if work.output_layer.is_some() {
-                // The pages of the output layer are still mapped when everything else is in place.
-                stored
+                // The pages of the output layer are still mapped when everything else is in place. INT4 is quantized row-major, then
+                // interleaved.
+                let [rows, cols] = table;
+                let row_major = if work.output_layer == Some(Scheme::Int4) { rows * cols / 2 } else { 0 };
+                stored + row_major as u64
             } else if mapped {
                 // One matrix at a time is converted, before the output layer's pages are read.
                 layer.saturating_sub(unread)

@@ -21,7 +21,7 @@ impl Ahead {
         };
         let (packed, bits) = (matrix.bytes(), matrix.bits());
         let lines = ((cols.len() * bits).div_ceil(8 * LINE), packed.line_stride());
-        // Blocks begin and end with rows whose lines take turns, but at the end of the matrix.
+        // A block begins with the first of the rows whose lines take turns, and holds all of them.
         let together = packed.turns().min(rows.len());
         let rounds = (rows.len().div_ceil(packed.turns()), packed.stride());
         // Never read from, so it may lie anywhere.

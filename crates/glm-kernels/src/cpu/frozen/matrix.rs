@@ -115,8 +115,9 @@ impl<'a> Matrix<'a> {
     /// The matrix of some of its rows. `cols` is even for INT4, a multiple of the group for groups.
     ///
     /// # Panics
-    /// When the rows are outside the matrix.
+    /// When the rows are outside the matrix, or begin among rows that are interleaved, which a multiple of 32 never does.
     pub fn slice(&self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "slice: rows outside the matrix");
         let of = |per_value: usize| rows.start * self.cols / per_value..rows.end * self.cols / per_value;
         let values = match self.values {
             Values::F32(values) => Values::F32(&values[of(1)]),

@@ -1,4 +1,4 @@
-//! Where the bytes of integers lie.
+//! Where the bytes of a frozen matrix lie.
 
 use rayon::prelude::*;
 use std::ops::Range;
@@ -13,11 +13,10 @@ const LEAST_ROWS: usize = 8;
 /// have to be in the second-level cache, and the next ones on their way to it.
 const MOST_BYTES: usize = 128 << 10;
 
-/// Bytes of a matrix of integers, of every row as many. They are row-major, as files of the official kind hold them, or
-/// interleaved: the first [`LINE`] bytes of each of 32 rows, then the next of each of them, and so on; then 32 more rows (fewer
-/// when they are long). A
-/// product reads whole rows, its input gradient a few columns of many: interleaved, either is read in long pieces, and so one
-/// layout serves both.
+/// Bytes of a matrix, of every row as many. They are row-major, as files hold them, or interleaved: the first [`LINE`] bytes of
+/// each of 32 rows (fewer when they are long), then the next of each of them, and so on; then as many more rows. A product reads
+/// whole rows, its input gradient a few columns of many: interleaved, either is read in long pieces, and so one layout serves
+/// both.
 #[derive(Debug, Clone, Copy)]
 pub struct Packed<'a> {
     bytes: &'a [u8],
@@ -81,7 +80,7 @@ impl<'a> Packed<'a> {
         rows == 0 || self.row_bytes == 0 || self.place(rows - 1, self.row_bytes - 1) < self.bytes.len()
     }
 
-    /// Bytes `range` of row `row`, in pieces that lie side by side; they begin and end where lines do, but for the ends.
+    /// Bytes `range` of row `row`, piece by piece: each a part of one line, or, row-major, all of them.
     pub fn pieces(self, row: usize, range: Range<usize>) -> impl Iterator<Item = &'a [u8]> {
         let mut at = range.start;
         std::iter::from_fn(move || {
@@ -122,8 +121,8 @@ impl Interleaved {
         useful.then_some(Self { rows, turns, lines: row_bytes / LINE })
     }
 
-    /// From rows whose lines take turns to the next. A line is left free: without it they are often a power of two apart, and the columns that a
-    /// gradient takes of all of them fall into the same places of the caches.
+    /// From rows whose lines take turns to the next. A line is left free: without it they are often a power of two apart, and the
+    /// columns that a gradient takes of all of them fall into the same places of the caches.
     fn stride(&self) -> usize {
         (self.turns * self.lines + 1) * LINE
     }
@@ -177,5 +176,12 @@ mod tests {
             }
         }
         assert!([(32, 100), (32, 64), (0, 128), (48, 128)].iter().all(|(r, b)| Interleaved::of(*r, *b).is_none()));
+    }
+
+    #[test]
+    #[should_panic = "begins with row 5"]
+    fn a_part_begins_with_the_first_row_that_takes_turns() {
+        let (sizes, bytes) = (Interleaved::of(32, 128).unwrap(), [0; 32 * 128 + 64]);
+        Packed::interleaved(&bytes, sizes).from_row(5);
     }
 }

@@ -173,7 +173,7 @@ proptest! {
 }
 
 /// Sizes of real layers, with and without remainders.
-const LONG: [(usize, usize); 5] = [(77, 4097), (51, 4098), (49, 2720), (13, 13696 + 64), (150, 4096)];
+const LONG: [(usize, usize); 6] = [(77, 4097), (51, 4098), (49, 2720), (13, 13696 + 64), (150, 4096), (48, 8320)];
 
 /// Against sums in f64: what is left is the rounding of sums in f32, relative to the sum of sizes.
 #[test]
@@ -290,7 +290,7 @@ fn long_products_of_many_rows_equal_the_scalar_twin_of_rounded_factors() {
         return;
     }
     let tokens = 67;
-    for (rows, cols) in [(33, 4097), (64, 4096 + 128), (33, 1024 + 64)] {
+    for (rows, cols) in [(33, 4097), (64, 4096 + 128), (33, 1024 + 64), (1056, 256), (1040, 4352)] {
         let forms = Forms::new(rows, cols);
         let (x, bias) = (rounded(&wave(tokens * cols, 0.5)), wave(rows, 0.9));
         for matrix in forms.all() {
@@ -305,12 +305,32 @@ fn long_products_of_many_rows_equal_the_scalar_twin_of_rounded_factors() {
             let values = rounded(&values);
             let sizes: Vec<f32> = x.iter().map(|v| v.abs()).collect();
             let sizes = twin(values.iter().map(|v| v.abs()).collect(), &sizes);
-            let expected = twin(values, &x);
+            let expected = twin(values.clone(), &x);
             let mut y = vec![9.0; tokens * rows];
             matmul(&matrix, Compute::Bf16, &x, Some(&bias), &mut y);
             for (at, ((a, b), size)) in y.iter().zip(&expected).zip(&sizes).enumerate() {
                 let b = b + bias[at % rows];
                 assert!((a - b).abs() <= 1e-5 * (1.0 + size.abs()), "[{rows}, {cols}] {at}: {a} {b} of {size}");
+            }
+            // The factor of a row goes into the gradient before it is rounded.
+            let dy = wave(tokens * rows, 0.7);
+            let scales = matrix.row_scales.map_or(vec![1.0; rows], <[f32]>::to_vec);
+            let scaled = rounded(&dy.iter().zip(scales.iter().cycle()).map(|(d, s)| d * s).collect::<Vec<_>>());
+            let twin = |values: Vec<f32>, dy: &[f32]| {
+                let bytes: Vec<[u8; 4]> = values.iter().map(|v| v.to_le_bytes()).collect();
+                let mut dx = vec![0.0; tokens * cols];
+                let matrix = Matrix { values: Values::F32(&bytes), row_scales: None, ..matrix };
+                scalar::input_gradient(&matrix, dy, &mut dx);
+                dx
+            };
+            let sizes: Vec<f32> = scaled.iter().map(|v| v.abs()).collect();
+            let sizes = twin(values.iter().map(|v| v.abs()).collect(), &sizes);
+            let expected = twin(values, &scaled);
+            let mut dx = vec![9.0; tokens * cols];
+            input_gradient(&matrix, Compute::Bf16, &dy, &mut dx);
+            for (at, ((a, b), size)) in dx.iter().zip(&expected).zip(&sizes).enumerate() {
+                let far = (a - b).abs() > 1e-5 * (1.0 + size.abs());
+                assert!(!far, "gradient [{rows}, {cols}] {at}: {a} {b} of {size}");
             }
         }
     }

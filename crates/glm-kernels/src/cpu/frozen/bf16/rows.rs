@@ -179,7 +179,8 @@ impl Rows for Int4Group<'_> {
     unsafe fn values(self, row: usize, col: usize) -> __m512i {
         let at = row * self.width + col;
         debug_assert!((at + 32) / 2 <= self.packed.len() && at / self.group < self.scales.len());
-        // SAFETY: passed on from the caller; a group has a factor. The two types of 32 bytes mean the same.
+        // SAFETY: passed on from the caller, who checked that every group has a factor (`panel::fill`). The two types of 32 bytes
+        // mean the same.
         unsafe {
             // The 16 products that there can be, of which the values are looked up.
             let scale = i16::from_le_bytes(*self.scales.get_unchecked(at / self.group));

@@ -29,7 +29,7 @@ proptest! {
 }
 
 /// Sizes with several blocks of the sum in both directions, with and without remainders, and more than a task holds.
-const LONG: [(usize, usize); 4] = [(1300, 33), (2560 + 64, 128), (33, 8192 + 640), (40, 1030)];
+const LONG: [(usize, usize); 6] = [(1300, 33), (2560 + 64, 128), (33, 8192 + 640), (40, 1030), (1056, 256), (48, 8320)];
 
 #[test]
 fn long_products_are_those_of_the_scalar_twin() {

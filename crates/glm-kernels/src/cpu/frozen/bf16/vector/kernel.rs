@@ -101,7 +101,7 @@ unsafe fn sums<F: Form, const T: usize, const R: usize>(
     let Weights { form, bytes: packed } = *weights;
     let (row_bytes, line_stride) = (packed.row_bytes(), packed.line_stride());
     debug_assert!(packed.holds(first + R));
-    debug_assert!(x.vectors.len() >= row_bytes.div_ceil(64) * T * F::VECTORS);
+    debug_assert!(x.vectors.len() >= row_bytes.div_ceil(LINE) * T * F::VECTORS);
     let starts: [*const u8; R] =
         std::array::from_fn(|r| packed.bytes().as_ptr().wrapping_add(packed.place(first + r, 0)));
     let mut vectors = x.vectors.as_ptr().cast::<__m512i>();
@@ -128,15 +128,15 @@ unsafe fn sums<F: Form, const T: usize, const R: usize>(
             vectors = vectors.add(T * F::VECTORS);
         }
     }
-    let rest = row_bytes % 64;
+    let rest = row_bytes % LINE;
     if rest > 0 {
         for (r, bytes) in bytes.iter_mut().enumerate() {
-            let at = starts[r].wrapping_add(row_bytes - rest);
+            let at = starts[r].wrapping_add(packed.place(0, row_bytes - rest));
             // SAFETY: only the bytes of the row are read.
-            *bytes = unsafe { _mm512_maskz_loadu_epi8(u64::MAX >> (64 - rest), at.cast()) };
+            *bytes = unsafe { _mm512_maskz_loadu_epi8(u64::MAX >> (LINE - rest), at.cast()) };
         }
         // SAFETY: as above.
-        unsafe { form.step::<T, R>(bytes, (first, row_bytes / 64 * F::COLS), vectors, &mut sums) };
+        unsafe { form.step::<T, R>(bytes, (first, row_bytes / LINE * F::COLS), vectors, &mut sums) };
     }
     let mut totals = [[0.0; R]; T];
     for (totals, sums) in totals.iter_mut().zip(&sums) {

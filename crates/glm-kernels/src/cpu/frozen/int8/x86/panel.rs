@@ -52,6 +52,9 @@ pub(super) unsafe fn fill(
     let width = matrix.cols;
     let check = |held: usize| assert!(held >= matrix.rows * width, "panel: the matrix is too short");
     let exact = || lanes.clone().map(|lane| along.scale_of_lane(matrix, lane)).collect_lanes();
+    // Columns that are loaded together lie in one line of interleaved rows.
+    let together = if along == Along::Columns { 128 } else { LANES };
+    assert!(cols.start.is_multiple_of(together), "panel: columns begin inside a line");
     // SAFETY: the block lies inside the matrix and the panel inside `out` (asserted); sets are the caller's.
     unsafe {
         let scales = match matrix.values {
