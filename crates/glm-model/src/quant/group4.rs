@@ -37,7 +37,7 @@ impl Group4 {
         let groups = inner / group;
         let (mut packed, mut scales) = (Packed::zeroed(out * inner / 2), Packed::zeroed(out * groups * 2));
         let rows = packed.par_chunks_mut(inner / 2).zip(scales.par_chunks_mut(groups * 2)).enumerate();
-        rows.try_for_each(|(r, (packed, scales))| {
+        let results = rows.map(|(r, (packed, scales))| {
             let row = tensor
                 .to_f32(r * inner..(r + 1) * inner)
                 .ok_or_else(|| format!("its elements are {}, expected floats", tensor.dtype))?;
@@ -47,7 +47,9 @@ impl Group4 {
             let (scales, _) = scales.as_chunks_mut();
             quantize::grouped_int4(&row, group, packed, scales);
             Ok(())
-        })?;
+        });
+        // All rows first, so that of several bad ones the error names the first, whichever thread was faster.
+        results.collect::<Vec<_>>().into_iter().collect::<Result<(), String>>()?;
         Ok(Self { inner, group, packed: Bytes::Held(packed), scales: Bytes::Held(scales) })
     }
 

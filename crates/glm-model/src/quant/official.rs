@@ -61,7 +61,8 @@ impl<const VALUES: usize> RowScaled<VALUES> {
             };
             Self::quantize_row(row, packed).map_err(|reason| format!("row {r}: {reason}"))
         });
-        let half_scales = scales.collect::<Result<Vec<f16>, String>>()?;
+        // All rows first, so that of several bad ones the error names the first, whichever thread was faster.
+        let half_scales = scales.collect::<Vec<_>>().into_iter().collect::<Result<Vec<f16>, String>>()?;
         Ok(Self::new(inner, Bytes::Held(packed), half_scales))
     }
 
